@@ -1,0 +1,29 @@
+/** @jest-config-loader esbuild-register */
+import type { Config } from 'jest';
+
+const base: Config = {
+  testEnvironment: 'node',
+  testEnvironmentOptions: { customExportConditions: ['@tandem/source', 'node', 'node-addons'] },
+  transform: {
+    '^.+\\.ts$': [
+      '@swc/jest',
+      {
+        jsc: { target: 'es2022', parser: { syntax: 'typescript' } },
+        module: { type: 'commonjs' },
+        sourceMaps: 'inline',
+      },
+    ],
+  },
+  modulePathIgnorePatterns: ['/dist/'],
+};
+
+const folders = ['packages/*', 'apps/*', 'demo', 'bench'];
+
+const config: Config = {
+  projects: [
+    { ...base, displayName: 'unit', testMatch: folders.map((folder) => `<rootDir>/${folder}/test/**/*.test.ts`) },
+    { ...base, displayName: 'integration', testMatch: folders.map((folder) => `<rootDir>/${folder}/test/**/*.int.ts`) },
+  ],
+};
+
+export default config;

@@ -1,0 +1,246 @@
+// What goes into the role machine and what comes out of it: events, effects, settings and the state between them.
+import type { AppName, Epoch, Incarnation, Member, NodeId, PublisherName, View } from './vocabulary.ts';
+
+export type Role = 'joining' | 'syncing' | 'passive' | 'promoting' | 'active' | 'demoting' | 'stopped';
+
+/**
+ * How far an app is on this node.
+ * - `loading`: its lanes are being started
+ * - `restoring`: a snapshot (or genesis) is being put in place
+ * - `unborn`: nothing is recorded anywhere, it waits for a claim to resolve its genesis
+ * - `inactive`: no snapshot could be had; tried again at `retryAt_ms`
+ * - `replaying`: vouched for, not yet within the lag limit of the end of its input
+ * - `in-sync`: vouched for and caught up
+ * - `failed`: its lane failed; the node restarts it (`app-described` follows) until it gives up
+ */
+export type AppCondition = 'loading' | 'restoring' | 'unborn' | 'inactive' | 'replaying' | 'in-sync' | 'failed';
+
+/** Whether this node's publishers of an app are switched on. */
+export type AppOutput = 'closed' | 'opening' | 'live' | 'stepping-down';
+
+export interface AppState {
+  readonly condition: AppCondition;
+  readonly output: AppOutput;
+  /** The names of its publishers, known once it is described. */
+  readonly publishers: readonly PublisherName[];
+  /** Those that reported live in the current epoch; `output` is live when it holds all. */
+  readonly livePublishers: readonly PublisherName[];
+  /** When an inactive app is tried again. */
+  readonly retryAt_ms: number | undefined;
+  /** Why it is inactive or failed, for people. */
+  readonly reason: string | undefined;
+}
+
+export interface LinkState {
+  /** The peer at the other end; on the active: the passive that is linked to it. */
+  readonly peer: Incarnation;
+  /** The epoch in which the link was opened. */
+  readonly epoch: Epoch;
+  readonly open: boolean;
+  /** When it was closed or fell silent. */
+  readonly closedAt_ms: number | undefined;
+}
+
+export interface PairSettings {
+  readonly self: Member;
+  /** The coordinator's session time-out. */
+  readonly sessionTimeout_ms: number;
+  /** Shortest time between two claims that rest on a probe alone. */
+  readonly probeClaimInterval_ms: number;
+  /** How long a candidate that is behind waits before it claims. */
+  readonly headStart_ms: number;
+  /** How long a successor has to claim after an invitation. */
+  readonly switchoverLimit_ms: number;
+  /** Whether state is taken from a peer (true) or from the snapshot store (false). */
+  readonly liveSync: boolean;
+  /** How long an inactive app waits before it is tried again. */
+  readonly stateSyncRetry_ms: number;
+  /** How long to wait before asking an unreachable coordinator again, doubled up to one session time-out. */
+  readonly coordinatorRetry_ms: number;
+}
+
+/**
+ * Everything that can happen to a node, as facts. All times are of the local monotonic clock, in ms.
+ * Control raises them; nothing else does.
+ */
+export type PairEvent =
+  /** The coordinator's view, at the start and whenever it changed. */
+  | { readonly type: 'view-changed'; readonly at_ms: number; readonly view: View }
+  /** No confirmed answer of the coordinator within the self-fence deadline. */
+  | { readonly type: 'coordinator-lost'; readonly at_ms: number }
+  | { readonly type: 'coordinator-back'; readonly at_ms: number }
+  /** The link between this node and `peer` is up (said on both ends). */
+  | { readonly type: 'link-opened'; readonly at_ms: number; readonly peer: Incarnation; readonly epoch: Epoch }
+  /** The link's connection closed, or nothing was heard for one session time-out. */
+  | {
+      readonly type: 'link-closed';
+      readonly at_ms: number;
+      readonly peer: Incarnation;
+      readonly how: 'closed' | 'silent';
+    }
+  | {
+      readonly type: 'probe-answered';
+      readonly at_ms: number;
+      readonly peer: Incarnation;
+      /** `gone`: connection refused, or another incarnation answered. */
+      readonly outcome: 'gone' | 'alive' | 'unknown';
+    }
+  | { readonly type: 'claim-won'; readonly at_ms: number; readonly epoch: Epoch }
+  | { readonly type: 'claim-lost'; readonly at_ms: number; readonly view: View }
+  /** The answer was lost: the claim may have taken place. */
+  | { readonly type: 'claim-unknown'; readonly at_ms: number }
+  /** All lanes of the app are up and have described it. */
+  | {
+      readonly type: 'app-described';
+      readonly at_ms: number;
+      readonly app: AppName;
+      readonly publishers: readonly PublisherName[];
+    }
+  /** State and positions are in place; the app reads and replays (S8: it can be vouched for). */
+  | { readonly type: 'app-restored'; readonly at_ms: number; readonly app: AppName }
+  /** Neither a revision nor a genesis is recorded. */
+  | { readonly type: 'app-unborn'; readonly at_ms: number; readonly app: AppName }
+  /** No snapshot could be had from where it was asked for. */
+  | { readonly type: 'app-unavailable'; readonly at_ms: number; readonly app: AppName; readonly reason: string }
+  /** Crossed the lag limit, in either direction. */
+  | { readonly type: 'app-lag'; readonly at_ms: number; readonly app: AppName; readonly inSync: boolean }
+  | {
+      readonly type: 'app-failed';
+      readonly at_ms: number;
+      readonly app: AppName;
+      readonly reason: string;
+      /** False when the node will not restart it any more. */
+      readonly willRestart: boolean;
+    }
+  /** A lane's publisher has been opened and asks whether its epoch is still current (promotion, step 3). */
+  | {
+      readonly type: 'verify-please';
+      readonly at_ms: number;
+      readonly app: AppName;
+      readonly publisher: PublisherName;
+      readonly lane: number;
+      readonly epoch: Epoch;
+      /** The epoch that the sink's own fence held before this opening, where the system knows it. */
+      readonly storedEpoch: Epoch | undefined;
+    }
+  | {
+      readonly type: 'verify-answered';
+      readonly at_ms: number;
+      readonly app: AppName;
+      readonly publisher: PublisherName;
+      readonly lane: number;
+      readonly epoch: Epoch;
+      readonly storedEpoch: Epoch | undefined;
+      readonly outcome: 'current' | 'superseded' | 'unanswered';
+    }
+  /** All lanes of this publisher drained their queues' backlog and publish as they go. */
+  | {
+      readonly type: 'publisher-live';
+      readonly at_ms: number;
+      readonly app: AppName;
+      readonly publisher: PublisherName;
+      readonly epoch: Epoch;
+    }
+  /** A sink's fence or read-back holds an epoch above ours: somebody newer is active. */
+  | {
+      readonly type: 'publisher-superseded';
+      readonly at_ms: number;
+      readonly app: AppName;
+      readonly publisher: PublisherName;
+      readonly byEpoch: Epoch | undefined;
+    }
+  /** All publishers of the app are closed. */
+  | { readonly type: 'app-stepped-down'; readonly at_ms: number; readonly app: AppName }
+  /** The linked passive said which apps it could take over now. */
+  | {
+      readonly type: 'peer-status';
+      readonly at_ms: number;
+      readonly peer: Incarnation;
+      readonly inSyncApps: readonly AppName[];
+    }
+  /** Somebody asked the active to hand over. `request` comes back in the answer. */
+  | { readonly type: 'switchover-requested'; readonly at_ms: number; readonly request: string }
+  /** The active invites this node to claim its epoch's successor within the limit. */
+  | {
+      readonly type: 'invited';
+      readonly at_ms: number;
+      readonly by: Incarnation;
+      readonly epoch: Epoch;
+      readonly limit_ms: number;
+    }
+  /** SIGTERM: hand over if somebody can take it, then exit. */
+  | { readonly type: 'stop-requested'; readonly at_ms: number }
+  /** The time that `wakeAt_ms` named has come. */
+  | { readonly type: 'tick'; readonly at_ms: number };
+
+/** What control has to do, in the order given. Every effect is answered by an event unless it says "no answer". */
+export type PairEffect =
+  /** One atomic step: check the epoch, raise it, become the active entry. `undefined`: nobody ever claimed. */
+  | { readonly type: 'claim'; readonly expected: Epoch | undefined; readonly why: string }
+  /** Read the coordinator's view again (after a lost answer); answered by view-changed. */
+  | { readonly type: 'read-view' }
+  /** Is that process gone? */
+  | { readonly type: 'probe'; readonly peer: Member }
+  /** Ask the coordinator by a linearizable read; answered by verify-answered. After `delay_ms`. */
+  | {
+      readonly type: 'verify';
+      readonly app: AppName;
+      readonly publisher: PublisherName;
+      readonly lane: number;
+      readonly epoch: Epoch;
+      readonly storedEpoch: Epoch | undefined;
+      readonly delay_ms: number;
+    }
+  /** Tell the lane to go on with step 4. No answer of its own (publisher-live follows). */
+  | {
+      readonly type: 'verified';
+      readonly app: AppName;
+      readonly publisher: PublisherName;
+      readonly lane: number;
+      readonly epoch: Epoch;
+    }
+  /** Put state in place: from that peer, or from the store (newest revision, else recorded genesis). */
+  | {
+      readonly type: 'restore';
+      readonly app: AppName;
+      readonly from: { readonly kind: 'peer'; readonly peer: Member } | { readonly kind: 'store' };
+    }
+  /** Resolve and record the app's genesis in this epoch and start it there; answered by app-restored or app-failed. */
+  | { readonly type: 'begin-at-genesis'; readonly app: AppName; readonly epoch: Epoch }
+  /** Switch the app's publishers on in this epoch: steps 2 to 7. */
+  | { readonly type: 'open'; readonly app: AppName; readonly epoch: Epoch }
+  /** Switch them off; what is in flight is waited for within a limit. */
+  | { readonly type: 'step-down'; readonly app: AppName }
+  /** Give up the active entry, if it is ours. No answer. */
+  | { readonly type: 'resign'; readonly epoch: Epoch }
+  /** Send the linked passive an invitation. No answer. */
+  | { readonly type: 'invite'; readonly peer: Incarnation; readonly epoch: Epoch; readonly limit_ms: number }
+  /** Answer a switchover request. No answer. */
+  | {
+      readonly type: 'answer-switchover';
+      readonly request: string;
+      readonly outcome: 'done' | 'refused' | 'expired';
+      readonly detail: string;
+    }
+  /** Log one line: the role changed, and why. No answer. */
+  | {
+      readonly type: 'role-changed';
+      readonly from: Role;
+      readonly to: Role;
+      readonly epoch: Epoch | undefined;
+      readonly why: string;
+    }
+  /** Everything is closed; leave the pair and end the process. No answer. */
+  | { readonly type: 'exit' };
+
+export interface PairState {
+  readonly role: Role;
+  readonly self: { readonly node: NodeId; readonly incarnation: Incarnation };
+  readonly view: View | undefined;
+  /** The epoch this node holds or is promoting to; undefined when it holds none. */
+  readonly held: Epoch | undefined;
+  readonly apps: Readonly<Record<AppName, AppState>>;
+  readonly link: LinkState | undefined;
+  /** Earliest time at which a tick is wanted; undefined when none is. Control keeps one timer for it. */
+  readonly wakeAt_ms: number | undefined;
+}

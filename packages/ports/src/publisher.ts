@@ -1,0 +1,84 @@
+// The output side of a lane: all of its sinks on one external system.
+import type { AppName, Epoch, Position, Positions, TaskId } from '@tandem/pair';
+import type { RecordCursor } from './record.ts';
+
+/** Outputs in publishing order, as a cursor over the queue's bytes. `position` is that of the input. */
+export interface OutputCursor extends RecordCursor {
+  /** Index into the sinks that the publisher was made with. */
+  sink: number;
+  /** Partition of the sink. */
+  partition: number;
+  /** Index into the batch's `moves`. */
+  task: number;
+}
+
+/** A task's published position moves from `from` to `to` with this batch. */
+export interface PositionMove {
+  readonly task: TaskId;
+  readonly from: Position;
+  readonly to: Position;
+}
+
+/** Whole inputs only (S5). May hold no outputs at all: then only positions move. */
+export interface OutputBatch {
+  readonly moves: readonly PositionMove[];
+  readonly count: number;
+  readonly size_bytes: number;
+  /** A cursor at the start of the batch; each call rewinds. Valid until the publish call has resolved. */
+  outputs(): OutputCursor;
+}
+
+export type OpenOutcome =
+  /** `storedEpoch`: what the fence held before, where the system knows. */
+  | { readonly outcome: 'opened'; readonly storedEpoch: Epoch | undefined }
+  | { readonly outcome: 'fenced'; readonly byEpoch: Epoch | undefined }
+  | { readonly outcome: 'retryable'; readonly cause: Error; readonly wait_ms: number }
+  | { readonly outcome: 'fatal'; readonly cause: Error };
+
+export type PublishOutcome =
+  | { readonly outcome: 'published' }
+  /** Surely not published; may be tried again as it is after `wait_ms`. */
+  | { readonly outcome: 'retryable'; readonly cause: Error; readonly wait_ms: number }
+  /** Refused by the fence (or outcome unknown and not resolvable here): verify, then open again or step down. */
+  | { readonly outcome: 'fenced'; readonly byEpoch: Epoch | undefined }
+  /** Surely not published, and trying again cannot help (for instance a value the table refuses). */
+  | { readonly outcome: 'fatal'; readonly cause: Error };
+
+export interface ReadBack {
+  /** Durable published positions of the asked tasks; a task that has none is absent (absent is never zero). */
+  readonly positions: Positions;
+  /** The epoch that the fence holds now. */
+  readonly epoch: Epoch | undefined;
+}
+
+/** Number of partitions of each sink, by index; asked once before the first output is queued. */
+export interface SinkLayout {
+  readonly sink: string;
+  readonly partitions: number;
+}
+
+export interface PublisherScope {
+  readonly pair: string;
+  readonly app: AppName;
+  readonly lane: number;
+  readonly lanes: number;
+  readonly tasks: readonly TaskId[];
+}
+
+/** One open at a time per lane; none of the calls overlap except `follow`. */
+export interface Publisher {
+  /** Checks that the sinks exist and fit; partitions per sink in the order given. @throws TandemError. */
+  layout(): Promise<readonly SinkLayout[]>;
+  /**
+   * Fences whoever opened before (same or lower epoch). `initialise`: published positions to start from, given
+   * once per app when its genesis has just been recorded; a position already there that is higher is kept, a lower one is raised.
+   */
+  open(epoch: Epoch, initialise: Positions | undefined): Promise<OpenOutcome>;
+  /** Durable positions, stable after `open`. @throws TandemError when unanswered (the lane opens again). */
+  readBack(): Promise<ReadBack>;
+  /** All or nothing, with the positions, only while our opening is the newest and the stored positions are `from`. */
+  publish(batch: OutputBatch): Promise<PublishOutcome>;
+  /** Reports published positions as they become durable, without fencing, until stopped. Retries by itself. */
+  follow(onPositions: (positions: Positions) => void): { stop(): Promise<void> };
+  close(): Promise<void>;
+}
