@@ -1,1 +1,2 @@
-export {};
+export type * from './description.ts';
+export type * from './messages.ts';
