@@ -1,4 +1,5 @@
 export * from './error.ts';
+export * from './partitioner.ts';
 export type * from './adapter.ts';
 export type * from './clock.ts';
 export type * from './coordinator.ts';
