@@ -1,2 +1,5 @@
 export * from './vocabulary.ts';
 export type * from './protocol.ts';
+export { OutputQueue, QueueBudget } from './queue.ts';
+export { QueueCursor, type QueueCut, type QueueSlice } from './queue-slice.ts';
+export { ProtocolViolation } from './violation.ts';
