@@ -1,1 +1,4 @@
-export {};
+export * from './configuration.ts';
+export { Connection, openConnection, redactUrl, type ConnectionOptions } from './connection.ts';
+export { migrate } from './migrations/index.ts';
+export { defaultSchema } from './schema.ts';
