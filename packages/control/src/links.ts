@@ -1,0 +1,201 @@
+// This node's links: as a passive it keeps one to the active, as the active it serves those of the passives.
+import type { Duplex } from 'node:stream';
+import type { IncomingMessage } from 'node:http';
+import type { AppName, Epoch, Incarnation, Member, PublisherName } from '@tandem/pair';
+import type { PositionTexts } from '@tandem/lane';
+import type { Clock, Timer } from '@tandem/ports';
+import { WebSocketServer } from 'ws';
+import { connectLink, Link, type LinkEnd, type LinkOptions } from './link.ts';
+import {
+  codeDifference,
+  linkMessageLimit_bytes,
+  type AppCode,
+  type Hello,
+  type LinkMessage,
+  type Refusal,
+} from './link-messages.ts';
+
+export interface LinksHost {
+  readonly clock: Clock;
+  readonly pair: string;
+  readonly self: Member;
+  readonly token: string | undefined;
+  readonly ping_ms: number;
+  readonly silence_ms: number;
+  readonly apps: Readonly<Record<AppName, AppCode>>;
+  epoch(): Epoch | undefined;
+  /** Whether this node holds the current epoch, so that passives may link to it. */
+  isActive(): boolean;
+  onOpen(peer: Incarnation): void;
+  onClose(peer: Incarnation, how: LinkEnd): void;
+  onMessage(peer: Incarnation, message: LinkMessage): void;
+  /** The active will never have this node as it is (other code, other pair): it must not go on. */
+  onTurnedAway(reason: string): void;
+}
+
+/** Pause between two tries to reach the active. */
+const retry_ms = 100;
+
+/** Links served at the same time; a pair needs one. */
+const maxLinks = 8;
+
+/** Positions wait at most this long for others to go with them. */
+const coalesce_ms = 5;
+
+export class Links {
+  readonly #host: LinksHost;
+  readonly #server = new WebSocketServer({
+    noServer: true,
+    maxPayload: linkMessageLimit_bytes,
+    perMessageDeflate: false,
+  });
+  readonly #served = new Set<Link>();
+  readonly #unsent = new Map<
+    string,
+    { readonly app: AppName; readonly publisher: PublisherName; positions: Record<string, string> }
+  >();
+  #sendTimer: Timer | undefined;
+  #target: Member | undefined;
+  #outgoing: Link | undefined;
+  #retryTimer: Timer | undefined;
+  #closed = false;
+
+  constructor(host: LinksHost) {
+    this.#host = host;
+  }
+
+  /** The incarnation at the other end of the open link, whichever side opened it. */
+  get peer(): Hello | undefined {
+    if (this.#outgoing?.isOpen === true) return this.#outgoing.peer;
+    for (const link of this.#served) if (link.isOpen) return link.peer;
+    return undefined;
+  }
+
+  /** Keeps a link to that member from now on; undefined: to none. */
+  follow(active: Member | undefined): void {
+    if (this.#target?.incarnation === active?.incarnation) return;
+    this.#target = active;
+    this.#retryTimer?.cancel();
+    this.#outgoing?.close();
+    this.#outgoing = undefined;
+    this.#connect();
+  }
+
+  /** Takes over an authenticated upgrade of `/v1/link`. */
+  accept(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
+    if (this.#closed || this.#served.size >= maxLinks) {
+      socket.destroy();
+      return;
+    }
+    this.#server.handleUpgrade(incoming, socket, head, (webSocket) => {
+      const link: Link = new Link(webSocket, this.#options(), {
+        admit: (peer) => this.#refusal(peer),
+        onOpen: (peer) => {
+          this.#host.onOpen(peer.incarnation);
+        },
+        onMessage: (message) => {
+          if (link.peer !== undefined) this.#host.onMessage(link.peer.incarnation, message);
+        },
+        onClose: (how) => {
+          this.#served.delete(link);
+          if (link.peer !== undefined) this.#host.onClose(link.peer.incarnation, how);
+        },
+        onRefused: () => {
+          this.#served.delete(link);
+        },
+      });
+      this.#served.add(link);
+    });
+  }
+
+  /** To every passive that is linked. */
+  broadcast(message: LinkMessage): void {
+    for (const link of this.#served) link.send(message);
+  }
+
+  sendTo(peer: Incarnation, message: LinkMessage): void {
+    for (const link of this.#served) if (link.peer?.incarnation === peer) link.send(message);
+  }
+
+  /** To the active, if this node is linked to it. */
+  sendToActive(message: LinkMessage): void {
+    this.#outgoing?.send(message);
+  }
+
+  /** Coalesced: at most some ms late. */
+  publish(app: AppName, publisher: PublisherName, positions: PositionTexts): void {
+    if (this.#served.size === 0) return;
+    const key = `${app}\n${publisher}`;
+    const unsent = this.#unsent.get(key);
+    if (unsent === undefined) this.#unsent.set(key, { app, publisher, positions: { ...positions } });
+    else Object.assign(unsent.positions, positions);
+    this.#sendTimer ??= this.#host.clock.after(coalesce_ms, () => {
+      this.#sendTimer = undefined;
+      for (const entry of this.#unsent.values()) this.broadcast({ type: 'published', ...entry });
+      this.#unsent.clear();
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#retryTimer?.cancel();
+    this.#sendTimer?.cancel();
+    this.#outgoing?.close();
+    for (const link of this.#served) link.close();
+    this.#server.close();
+  }
+
+  #options(): LinkOptions {
+    const { clock, ping_ms, silence_ms, pair, self, apps } = this.#host;
+    const epoch = this.#host.epoch() ?? null;
+    const hello: Hello = { type: 'hello', pair, node: self.node, incarnation: self.incarnation, epoch, apps };
+    return { clock, ping_ms, silence_ms, hello };
+  }
+
+  #refusal(peer: Hello): Refusal | undefined {
+    const { pair, apps } = this.#host;
+    if (peer.pair !== pair) {
+      return {
+        reason: `the active at ${this.#host.self.address} is of pair '${pair}', this node of '${peer.pair}'`,
+        final: true,
+      };
+    }
+    if (!this.#host.isActive()) return { reason: 'not active', final: false };
+    const difference = codeDifference(apps, peer.apps);
+    return difference === undefined ? undefined : { reason: difference, final: true };
+  }
+
+  #connect(): void {
+    const target = this.#target;
+    if (this.#closed || target === undefined) return;
+    const again = (): void => {
+      if (this.#outgoing === link) this.#outgoing = undefined;
+      if (this.#target?.incarnation !== target.incarnation || this.#closed) return;
+      this.#retryTimer = this.#host.clock.after(retry_ms, () => {
+        this.#connect();
+      });
+    };
+    const link = connectLink(target.address, this.#host.token, this.#options(), {
+      onOpen: (hello) => {
+        if (hello.incarnation !== target.incarnation) {
+          // Another process answers at that address: the one we look for is not there.
+          link.close();
+          return;
+        }
+        this.#host.onOpen(hello.incarnation);
+      },
+      onMessage: (message) => {
+        this.#host.onMessage(target.incarnation, message);
+      },
+      onClose: (how) => {
+        if (link.peer?.incarnation === target.incarnation) this.#host.onClose(target.incarnation, how);
+        again();
+      },
+      onRefused: (refusal) => {
+        if (refusal.final) this.#host.onTurnedAway(refusal.reason);
+        else again();
+      },
+    });
+    this.#outgoing = link;
+  }
+}

@@ -1,0 +1,549 @@
+// A running node: feeds the role machine with what happens and carries out what it decides, in its order.
+//
+// A promotion, as the effects come: claim -> open every vouched-for app's publishers -> verify with the coordinator
+// -> (in the lane) read back, trim, drain, live. Nothing here decides anything about roles.
+import { randomBytes } from 'node:crypto';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import {
+  initialState,
+  step,
+  type AppName,
+  type Epoch,
+  type Incarnation,
+  type Member,
+  type PairEffect,
+  type PairEvent,
+  type PairSettings,
+  type PairState,
+  type PublisherName,
+  type View,
+} from '@tandem/pair';
+import { TandemError, toError, type Timer } from '@tandem/ports';
+import type { PositionTexts } from '@tandem/lane';
+import { NodeApp } from './app.ts';
+import { nodeDoors } from './doors.ts';
+import { checkUpgrade, refuseUpgrade } from './http/access.ts';
+import { createHttpApp } from './http/app.ts';
+import { createHttpServer } from './http/server.ts';
+import type { AppCode, LinkMessage } from './link-messages.ts';
+import { Links } from './links.ts';
+import type { NodeOptions } from './options.ts';
+import { Persistence } from './persistence.ts';
+import { probe } from './probe.ts';
+import { PublishedPoll } from './published-poll.ts';
+
+/** Why a node ended. `blame: user` is a configuration that cannot work; `none` an orderly stop. */
+export interface NodeEnd {
+  readonly blame: 'none' | 'user' | 'failure';
+  readonly detail: string;
+}
+
+export interface NodeHandle {
+  readonly incarnation: Incarnation;
+  readonly address: string;
+  /** Resolves when everything is closed. */
+  readonly ended: Promise<NodeEnd>;
+  /** Hands over if somebody can take it, then closes everything (SIGTERM). Call it once. */
+  stop(): Promise<NodeEnd>;
+}
+
+/** How long a switchover request waits for its answer beyond the time limit of the invitation. */
+const switchoverSlack_ms = 2_000;
+
+const probeLimit_ms = 500;
+
+/** A candidate that is in sync needs some milliseconds to claim; one that is behind gives it these. */
+const headStart_ms = 50;
+
+const notJoined = { status: 503, code: 'starting', detail: 'this node has not joined its pair yet; try again' };
+
+/** Starts a node. @throws TandemError `port-in-use`, or whatever keeps it from joining; everything is closed then. */
+export async function startNode(options: NodeOptions): Promise<NodeHandle> {
+  const node = new Node(options);
+  try {
+    await node.start();
+  } catch (thrown) {
+    await node.close({ blame: 'failure', detail: toError(thrown).message });
+    throw thrown;
+  }
+  return node;
+}
+
+/** Everything the parts of a node share. */
+export class Node implements NodeHandle {
+  readonly options: NodeOptions;
+  readonly incarnation: Incarnation;
+  readonly startedAt_ms: number;
+  readonly apps = new Map<AppName, NodeApp>();
+  readonly persistence = new Map<AppName, Persistence>();
+  readonly ended: Promise<NodeEnd>;
+  readonly #server: Server;
+  #links: Links | undefined;
+  #poll: PublishedPoll | undefined;
+  #self: Member | undefined;
+  #settings: PairSettings | undefined;
+  #state: PairState | undefined;
+  #coordinatorTrouble: string | undefined;
+  #promotions = 0;
+  #failovers = 0;
+  /** The epoch whose holder last invited this node. */
+  #invitedIn: Epoch | undefined;
+  readonly #events: PairEvent[] = [];
+  #pumping = false;
+  #wakeTimer: Timer | undefined;
+  #requests = 0;
+  readonly #switchovers = new Map<string, (outcome: SwitchoverOutcome) => void>();
+  #closing: Promise<void> | undefined;
+  #resolveEnded: (end: NodeEnd) => void = () => undefined;
+
+  constructor(options: NodeOptions) {
+    this.options = options;
+    this.incarnation = `${options.node.id}-${randomBytes(6).toString('hex')}`;
+    this.startedAt_ms = options.clock.wall_ms();
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
+    });
+    const doors = nodeDoors(this);
+    const app = createHttpApp(doors, options.log);
+    this.#server = createHttpServer(app);
+    this.#server.on('upgrade', (request, socket, head) => {
+      const refusal = checkUpgrade(request, doors) ?? (this.#links === undefined ? notJoined : undefined);
+      if (refusal === undefined) this.#links?.accept(request, socket, head);
+      else refuseUpgrade(socket, refusal, this.incarnation);
+    });
+  }
+
+  get listening(): boolean {
+    return this.#self !== undefined;
+  }
+
+  get address(): string {
+    return this.self.address;
+  }
+
+  /** This process as a member of its pair; known once it listens. */
+  get self(): Member {
+    if (this.#self === undefined) throw new Error('the node does not listen yet');
+    return this.#self;
+  }
+
+  get state(): PairState | undefined {
+    return this.#state;
+  }
+
+  get view(): View | undefined {
+    return this.#state?.view;
+  }
+
+  get linkedTo(): string | undefined {
+    return this.#links?.peer?.node;
+  }
+
+  get coordinatorTrouble(): string | undefined {
+    return this.#coordinatorTrouble;
+  }
+
+  /** Times that this process became active, for whatever reason. */
+  get promotions(): number {
+    return this.#promotions;
+  }
+
+  /** Those of them that nobody asked for: an active before it had gone. */
+  get failovers(): number {
+    return this.#failovers;
+  }
+
+  async start(): Promise<void> {
+    const { options } = this;
+    const { clock, coordinator } = options;
+    const port = await listen(this.#server, options.node.listen);
+    const address = options.node.advertise ?? `http://${urlHost(options.node.listen.host)}:${port}`;
+    this.#self = { node: options.node.id, incarnation: this.incarnation, address };
+    const views: View[] = [];
+    await coordinator.join(this.#self, {
+      onView: (view) => {
+        if (this.#state === undefined) views.push(view);
+        else this.raise({ type: 'view-changed', at_ms: clock.now_ms(), view });
+      },
+      onConnection: (connection, cause) => {
+        this.#onConnection(connection, cause);
+      },
+    });
+    this.#settings = {
+      self: this.#self,
+      sessionTimeout_ms: coordinator.sessionTimeout_ms,
+      probeClaimInterval_ms: 2 * coordinator.sessionTimeout_ms,
+      headStart_ms,
+      switchoverLimit_ms: options.switchover.limit_ms,
+      liveSync: options.stateSync.live,
+      stateSyncRetry_ms: options.stateSync.retry_ms,
+      coordinatorRetry_ms: 20,
+    };
+    for (const appOptions of options.apps) this.#addApp(new NodeApp(appOptions, this.#appHost()));
+    this.#state = initialState(this.#settings, [...this.apps.keys()]);
+    this.#links = this.#makeLinks(coordinator.sessionTimeout_ms);
+    this.#poll = new PublishedPoll({
+      clock,
+      interval_ms: options.outputSync.interval_ms,
+      token: options.node.token,
+      apps: () => [...this.apps.keys()],
+      onPositions: (app, publisher, positions) => {
+        if (this.#state?.held === undefined) this.apps.get(app)?.trim(publisher, positions);
+      },
+    });
+    for (const view of views) this.raise({ type: 'view-changed', at_ms: clock.now_ms(), view });
+    for (const app of this.apps.values()) app.start();
+  }
+
+  /** Takes one event in; effects are carried out before this returns, their answers come as events later. */
+  raise(event: PairEvent): void {
+    if (this.#closing !== undefined) return;
+    this.#events.push(event);
+    if (this.#pumping) return;
+    this.#pumping = true;
+    try {
+      for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) this.#step(next);
+    } finally {
+      this.#pumping = false;
+    }
+    this.#settle();
+  }
+
+  stop(): Promise<NodeEnd> {
+    this.raise({ type: 'stop-requested', at_ms: this.options.clock.now_ms() });
+    return this.ended;
+  }
+
+  /** Asks the role machine to hand over; answers within the limit. */
+  switchover(): Promise<SwitchoverOutcome> {
+    const request = String(++this.#requests);
+    return new Promise((resolve) => {
+      const limit = this.options.clock.after(this.options.switchover.limit_ms + switchoverSlack_ms, () => {
+        this.#switchovers.delete(request);
+        resolve({ outcome: 'expired', detail: 'no answer within the limit' });
+      });
+      this.#switchovers.set(request, (outcome) => {
+        limit.cancel();
+        this.#switchovers.delete(request);
+        resolve(outcome);
+      });
+      this.raise({ type: 'switchover-requested', at_ms: this.options.clock.now_ms(), request });
+    });
+  }
+
+  /** Closes everything, once. */
+  async close(end: NodeEnd): Promise<void> {
+    this.#closing ??= this.#closeAll().then(() => {
+      this.#resolveEnded(end);
+    });
+    await this.#closing;
+  }
+
+  #step(event: PairEvent): void {
+    if (this.#state === undefined || this.#settings === undefined) return;
+    const { state, effects } = step(this.#state, event, this.#settings);
+    this.#state = state;
+    for (const effect of effects) this.#carryOut(effect);
+  }
+
+  /** What follows from the state alone, after every burst of events: one timer, whom to link to, how to trim. */
+  #settle(): void {
+    const state = this.#state;
+    if (state === undefined || this.#closing !== undefined) return;
+    const { clock } = this.options;
+    this.#wakeTimer?.cancel();
+    this.#wakeTimer = undefined;
+    if (state.wakeAt_ms !== undefined) {
+      this.#wakeTimer = clock.after(Math.max(0, state.wakeAt_ms - clock.now_ms()), () => {
+        this.raise({ type: 'tick', at_ms: clock.now_ms() });
+      });
+    }
+    const active = state.view?.active;
+    const other =
+      active !== undefined && active.incarnation !== this.incarnation && state.held === undefined ? active : undefined;
+    this.#links?.follow(other);
+    const linked = other !== undefined && state.link?.open === true && this.options.stateSync.live;
+    for (const app of this.apps.values()) app.follow(state.held === undefined && !linked);
+    this.#poll?.ask(linked || !this.options.stateSync.live ? undefined : other?.address);
+  }
+
+  #carryOut(effect: PairEffect): void {
+    const { clock, coordinator, log } = this.options;
+    switch (effect.type) {
+      case 'claim':
+        void this.#claim(effect.expected, effect.why);
+        return;
+      case 'read-view':
+        this.#readView();
+        return;
+      case 'probe':
+        void probe(effect.peer, probeLimit_ms).then((outcome) => {
+          this.raise({ type: 'probe-answered', at_ms: clock.now_ms(), peer: effect.peer.incarnation, outcome });
+        });
+        return;
+      case 'verify':
+        this.#verify(effect);
+        return;
+      case 'verified':
+        this.apps.get(effect.app)?.verified(effect.publisher, effect.lane, effect.epoch);
+        return;
+      case 'restore':
+        this.apps.get(effect.app)?.restore(effect.from);
+        return;
+      case 'begin-at-genesis':
+        this.apps.get(effect.app)?.beginAtGenesis();
+        return;
+      case 'open':
+        this.apps.get(effect.app)?.open(effect.epoch);
+        return;
+      case 'step-down':
+        this.apps.get(effect.app)?.stepDown();
+        return;
+      case 'resign':
+        coordinator.resign(effect.epoch).catch((error: unknown) => {
+          log.warn({ reason: toError(error).message }, 'resigning was not confirmed');
+        });
+        return;
+      case 'invite':
+        this.#links?.sendTo(effect.peer, { type: 'invite', epoch: effect.epoch, limit_ms: effect.limit_ms });
+        return;
+      case 'answer-switchover':
+        this.#switchovers.get(effect.request)?.({ outcome: effect.outcome, detail: effect.detail });
+        return;
+      case 'role-changed':
+        if (effect.to === 'promoting') {
+          const before = (effect.epoch ?? 1) - 1;
+          this.#promotions++;
+          if (before > 0 && before !== this.#invitedIn) this.#failovers++;
+        }
+        log.info({ role: effect.to, from: effect.from, epoch: effect.epoch ?? null, why: effect.why }, 'role changed');
+        return;
+      case 'exit':
+        void this.close({ blame: 'none', detail: 'stopped' });
+        return;
+    }
+  }
+
+  async #claim(expected: Epoch | undefined, why: string): Promise<void> {
+    const { clock, coordinator, log } = this.options;
+    log.info({ expected: expected ?? null, why }, 'claiming');
+    try {
+      const claimed = await coordinator.claim(expected);
+      const at_ms = clock.now_ms();
+      if (claimed.outcome === 'won') this.raise({ type: 'claim-won', at_ms, epoch: claimed.epoch });
+      else if (claimed.outcome === 'lost') this.raise({ type: 'claim-lost', at_ms, view: claimed.view });
+      else this.raise({ type: 'claim-unknown', at_ms });
+    } catch (thrown) {
+      log.warn({ reason: toError(thrown).message }, 'a claim was not answered');
+      this.raise({ type: 'claim-unknown', at_ms: clock.now_ms() });
+    }
+  }
+
+  /** The view reaches the machine through the listener; a failure is tried again by the machine's own tick. */
+  #readView(): void {
+    this.options.coordinator.readView().catch((error: unknown) => {
+      this.options.log.debug({ reason: toError(error).message }, 'the view could not be read');
+    });
+  }
+
+  #verify(effect: Extract<PairEffect, { type: 'verify' }>): void {
+    const { clock, coordinator } = this.options;
+    const { app, publisher, lane, epoch, storedEpoch } = effect;
+    const ask = (): void => {
+      coordinator
+        .verify(epoch)
+        .catch(() => 'unanswered' as const)
+        .then((outcome) => {
+          this.raise({
+            type: 'verify-answered',
+            at_ms: clock.now_ms(),
+            app,
+            publisher,
+            lane,
+            epoch,
+            storedEpoch,
+            outcome,
+          });
+        });
+    };
+    if (effect.delay_ms > 0) clock.after(effect.delay_ms, ask);
+    else ask();
+  }
+
+  #onConnection(connection: 'lost' | 'back', cause: string): void {
+    const { clock, log } = this.options;
+    this.#coordinatorTrouble = connection === 'lost' ? cause : undefined;
+    log.warn(
+      { connection, cause },
+      connection === 'lost' ? 'the coordinator does not answer' : 'the coordinator answers again',
+    );
+    if (this.#state === undefined) return;
+    this.raise({ type: connection === 'lost' ? 'coordinator-lost' : 'coordinator-back', at_ms: clock.now_ms() });
+  }
+
+  #addApp(app: NodeApp): void {
+    const { options } = this;
+    this.apps.set(app.name, app);
+    this.persistence.set(
+      app.name,
+      new Persistence(app, options.store, options.persistence, {
+        clock: options.clock,
+        log: options.log,
+        epoch: () => (this.#state?.apps[app.name]?.output === 'live' ? this.#state.held : undefined),
+        onFenced: () => {
+          this.#readView();
+        },
+      }),
+    );
+  }
+
+  #appHost() {
+    return {
+      options: this.options,
+      coordinator: this.options.coordinator,
+      store: this.options.store,
+      raise: (event: PairEvent) => {
+        this.raise(event);
+        if (event.type === 'app-lag') this.#sendStatus();
+      },
+      onPublished: (app: AppName, publisher: PublisherName, positions: PositionTexts) => {
+        this.#links?.publish(app, publisher, positions);
+      },
+      epoch: () => this.#state?.view?.epoch,
+    };
+  }
+
+  #makeLinks(sessionTimeout_ms: number): Links {
+    const { options } = this;
+    const { clock } = options;
+    const codes: Record<AppName, AppCode> = {};
+    for (const { description, bundle, lanes } of options.apps) {
+      codes[description.app] = {
+        version: description.version,
+        topologyHash: description.topologyHash,
+        bundleHash: bundle.hash,
+        lanes: lanes.length,
+      };
+    }
+    return new Links({
+      clock,
+      pair: options.pair,
+      self: this.self,
+      token: options.node.token,
+      ping_ms: options.link.ping_ms,
+      silence_ms: sessionTimeout_ms,
+      apps: codes,
+      epoch: () => this.#state?.view?.epoch,
+      isActive: () => this.#state?.held !== undefined,
+      onOpen: (peer) => {
+        const epoch = this.#state?.view?.epoch;
+        if (epoch === undefined) return;
+        this.raise({ type: 'link-opened', at_ms: clock.now_ms(), peer, epoch });
+        this.#sendStatus();
+        this.#sendPublished();
+      },
+      onClose: (peer, how) => {
+        this.raise({ type: 'link-closed', at_ms: clock.now_ms(), peer, how });
+      },
+      onMessage: (peer, message) => {
+        this.#onLinkMessage(peer, message);
+      },
+      onTurnedAway: (reason) => {
+        options.log.error({ reason }, 'the active turns this node away');
+        void this.close({ blame: 'user', detail: reason });
+      },
+    });
+  }
+
+  #onLinkMessage(peer: Incarnation, message: LinkMessage): void {
+    const at_ms = this.options.clock.now_ms();
+    switch (message.type) {
+      case 'published':
+        if (this.options.stateSync.live && this.#state?.held === undefined)
+          this.apps.get(message.app)?.trim(message.publisher, message.positions);
+        return;
+      case 'status':
+        this.raise({ type: 'peer-status', at_ms, peer, inSyncApps: message.inSyncApps });
+        return;
+      case 'invite':
+        this.#invitedIn = message.epoch as Epoch;
+        this.raise({ type: 'invited', at_ms, by: peer, epoch: message.epoch as Epoch, limit_ms: message.limit_ms });
+        return;
+      case 'hello':
+      case 'refused':
+      case 'ping':
+        return;
+    }
+  }
+
+  #sendStatus(): void {
+    const inSyncApps = [...this.apps.values()].filter((app) => app.inSync).map((app) => app.name);
+    this.#links?.sendToActive({ type: 'status', inSyncApps });
+  }
+
+  /** A passive that has just linked gets all positions at once. */
+  #sendPublished(): void {
+    if (this.#state?.held === undefined) return;
+    for (const app of this.apps.values()) {
+      for (const [publisher, positions] of app.published) this.#links?.publish(app.name, publisher, positions);
+    }
+  }
+
+  async #closeAll(): Promise<void> {
+    this.#wakeTimer?.cancel();
+    this.#poll?.ask(undefined);
+    for (const persistence of this.persistence.values()) persistence.close();
+    for (const answer of this.#switchovers.values()) answer({ outcome: 'refused', detail: 'the node is closing' });
+    this.#links?.close();
+    await Promise.all([...this.apps.values()].map((app) => app.close()));
+    await this.options.coordinator.leave();
+    this.#server.closeAllConnections();
+    await new Promise<void>((resolve) => {
+      this.#server.close(() => {
+        resolve();
+      });
+    });
+    await this.options.store.close().catch(() => undefined);
+  }
+}
+
+export interface SwitchoverOutcome {
+  readonly outcome: 'done' | 'refused' | 'expired';
+  readonly detail: string;
+}
+
+function urlHost(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return 'localhost';
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+function listen(server: Server, at: { readonly host: string; readonly port: number }): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') {
+        reject(
+          new TandemError(
+            'port-in-use',
+            `port ${at.port} on ${at.host} is in use; stop what listens there or set node.listen to another port`,
+            {
+              blame: 'user',
+              cause: error,
+            },
+          ),
+        );
+      } else if (error.code === 'EADDRNOTAVAIL' || error.code === 'EACCES' || error.code === 'ENOTFOUND') {
+        reject(
+          new TandemError(
+            'cannot-listen',
+            `cannot listen on ${at.host}:${at.port} (${error.code}); check node.listen`,
+            { blame: 'user', cause: error },
+          ),
+        );
+      } else reject(error);
+    });
+    server.listen(at.port, at.host, () => {
+      resolve((server.address() as AddressInfo).port);
+    });
+  });
+}

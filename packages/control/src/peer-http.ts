@@ -1,0 +1,75 @@
+// What a node asks its peer for over HTTP.
+import { request, type IncomingMessage } from 'node:http';
+import { request as secureRequest } from 'node:https';
+import { TandemError } from '@tandem/ports';
+
+/** A peer that sends nothing for this long is given up. */
+const idleLimit_ms = 30_000;
+const problemLimit_bytes = 16 * 1024;
+
+interface Call {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly token: string | undefined;
+  /** Silence after which it is given up. */
+  readonly limit_ms?: number;
+}
+
+function call(address: string, { method, path, token, limit_ms = idleLimit_ms }: Call): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const url = new URL(path, address);
+    const send = url.protocol === 'https:' ? secureRequest : request;
+    const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    const outgoing = send(url, { method, agent: false, timeout: limit_ms, headers }, resolve);
+    outgoing.on('timeout', () => {
+      outgoing.destroy(new TandemError('peer-silent', `${address} sent nothing for ${limit_ms / 1000} s`));
+    });
+    outgoing.on('error', reject);
+    outgoing.end();
+  });
+}
+
+async function text(response: IncomingMessage, limit_bytes: number): Promise<string> {
+  const parts: Buffer[] = [];
+  let size_bytes = 0;
+  for await (const part of response) {
+    size_bytes += (part as Buffer).length;
+    if (size_bytes > limit_bytes) break;
+    parts.push(part as Buffer);
+  }
+  return Buffer.concat(parts).toString();
+}
+
+function detailOf(body: string, status: number): string {
+  try {
+    const problem = JSON.parse(body) as { detail?: unknown };
+    if (typeof problem.detail === 'string') return problem.detail;
+  } catch {
+    // Not ours, then: the status has to do.
+  }
+  return `it answered ${status}`;
+}
+
+/** The peer's snapshot of an app, taken now. @throws TandemError `peer-refused` with the peer's own reason. */
+export async function fetchSnapshot(
+  address: string,
+  app: string,
+  token: string | undefined,
+): Promise<AsyncIterable<Uint8Array>> {
+  const response = await call(address, { method: 'GET', path: `/v1/apps/${encodeURIComponent(app)}/snapshot`, token });
+  const status = response.statusCode ?? 0;
+  if (status === 200) return response as AsyncIterable<Uint8Array>;
+  throw new TandemError(
+    'peer-refused',
+    `no snapshot from ${address}: ${detailOf(await text(response, problemLimit_bytes), status)}`,
+  );
+}
+
+/** A JSON answer of the peer. @throws TandemError `peer-refused`. */
+export async function askPeer(address: string, request: Call): Promise<unknown> {
+  const response = await call(address, request);
+  const status = response.statusCode ?? 0;
+  const body = await text(response, 1024 * 1024);
+  if (status < 200 || status > 299) throw new TandemError('peer-refused', `${address}: ${detailOf(body, status)}`);
+  return JSON.parse(body);
+}
