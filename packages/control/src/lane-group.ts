@@ -47,6 +47,7 @@ export class LaneGroup {
   readonly #handlers: LaneGroupHandlers;
   #timer: Timer | undefined;
   #queries = 0;
+  #askedLast_ms: number;
   #ended = false;
 
   constructor(
@@ -58,6 +59,7 @@ export class LaneGroup {
     this.#clock = options.clock;
     this.#answerLimit_ms = options.answerLimit_ms;
     this.#handlers = handlers;
+    this.#askedLast_ms = options.clock.now_ms();
     this.#slots = specs.map((spec, lane) => ({
       host: startLane(bundle, spec, {
         onMessage: (message) => {
@@ -114,20 +116,16 @@ export class LaneGroup {
   #onMessage(lane: number, message: FromLane): void {
     const slot = this.#slots[lane];
     if (this.#ended || slot === undefined) return;
-    switch (message.type) {
-      case 'described':
-        slot.described = message;
-        if (this.#slots.every((other) => other.described !== undefined)) this.#handlers.onDescribed(message);
-        return;
-      case 'answer':
-        slot.askedAt_ms = undefined;
-        slot.status = message.status;
-        return;
-      case 'failed':
-        this.#fail({ lane, code: message.code, reason: message.reason, positions: message.positions });
-        return;
-      default:
-        this.#handlers.onMessage(lane, message);
+    if (message.type === 'described') {
+      slot.described = message;
+      if (this.#slots.every((other) => other.described !== undefined)) this.#handlers.onDescribed(message);
+    } else if (message.type === 'answer') {
+      slot.askedAt_ms = undefined;
+      slot.status = message.status;
+    } else if (message.type === 'failed') {
+      this.#fail({ lane, code: message.code, reason: message.reason, positions: message.positions });
+    } else {
+      this.#handlers.onMessage(lane, message);
     }
   }
 
@@ -135,7 +133,11 @@ export class LaneGroup {
   #ask(): void {
     if (this.#ended) return;
     const now_ms = this.#clock.now_ms();
+    // This process itself was stopped for a while, and the lanes with it: nothing is held against them.
+    const late = now_ms - this.#askedLast_ms > 4 * queryInterval_ms;
+    this.#askedLast_ms = now_ms;
     for (const [lane, slot] of this.#slots.entries()) {
+      if (slot.askedAt_ms !== undefined && late) slot.askedAt_ms = now_ms;
       if (slot.askedAt_ms === undefined) {
         slot.askedAt_ms = now_ms;
         slot.host.post({ type: 'query', id: ++this.#queries }, []);

@@ -40,6 +40,7 @@ export class Link {
   #peer: Hello | undefined;
   #ended = false;
   #heardAt_ms: number;
+  #beatAt_ms: number;
   #timer: Timer | undefined;
 
   constructor(socket: WebSocket, options: LinkOptions, handlers: LinkHandlers) {
@@ -47,6 +48,7 @@ export class Link {
     this.#options = options;
     this.#handlers = handlers;
     this.#heardAt_ms = options.clock.now_ms();
+    this.#beatAt_ms = this.#heardAt_ms;
     socket.on('message', (data: Buffer, isBinary: boolean) => {
       this.#onData(data, isBinary);
     });
@@ -100,18 +102,10 @@ export class Link {
       this.close(linkClosed.badMessage);
       return;
     }
-    switch (message.type) {
-      case 'ping':
-        return;
-      case 'refused':
-        this.#refused(message);
-        return;
-      case 'hello':
-        if (this.#peer === undefined) this.#welcome(message);
-        return;
-      default:
-        this.#handlers.onMessage(message);
-    }
+    if (message.type === 'ping') return;
+    if (message.type === 'refused') this.#refused(message);
+    else if (message.type !== 'hello') this.#handlers.onMessage(message);
+    else if (this.#peer === undefined) this.#welcome(message);
   }
 
   #welcome(hello: Hello): void {
@@ -138,7 +132,12 @@ export class Link {
   #beat(): void {
     if (this.#ended) return;
     const { clock, ping_ms, silence_ms } = this.#options;
-    if (clock.now_ms() - this.#heardAt_ms > silence_ms) {
+    const now_ms = clock.now_ms();
+    // This process itself was stopped for a while: what the peer sent meanwhile has not been read yet.
+    const late = now_ms - this.#beatAt_ms > silence_ms / 2;
+    this.#beatAt_ms = now_ms;
+    if (late) this.#heardAt_ms = Math.max(this.#heardAt_ms, now_ms - silence_ms / 2);
+    if (now_ms - this.#heardAt_ms > silence_ms) {
       this.#socket.terminate();
       this.#end('silent', 'nothing was heard');
       return;

@@ -351,7 +351,7 @@ export class Node implements NodeHandle {
     const { clock, coordinator } = this.options;
     const { app, publisher, lane, epoch, storedEpoch } = effect;
     const ask = (): void => {
-      coordinator
+      void coordinator
         .verify(epoch)
         .catch(() => 'unanswered' as const)
         .then((outcome) => {
