@@ -21,14 +21,22 @@ export type AppOutput = 'closed' | 'opening' | 'live' | 'stepping-down';
 export interface AppState {
   readonly condition: AppCondition;
   readonly output: AppOutput;
+  /** All its lanes are up; false again once one has failed. */
+  readonly described: boolean;
+  /** Where its state was asked for last; the answer is awaited while the condition is `restoring`. */
+  readonly askedFrom: 'peer' | 'store' | 'genesis' | undefined;
+  /** The view's epoch when it was asked for. */
+  readonly askedInEpoch: Epoch | undefined;
   /** The names of its publishers, known once it is described. */
   readonly publishers: readonly PublisherName[];
   /** Those that reported live in the current epoch; `output` is live when it holds all. */
   readonly livePublishers: readonly PublisherName[];
-  /** When an inactive app is tried again. */
+  /** When an app that is inactive, or unborn on a passive, is tried again. */
   readonly retryAt_ms: number | undefined;
   /** Why it is inactive or failed, for people. */
   readonly reason: string | undefined;
+  /** It failed for good and the peer has not been asked to take over because of that yet. */
+  readonly handOver: boolean;
 }
 
 export interface LinkState {
@@ -233,14 +241,86 @@ export type PairEffect =
   /** Everything is closed; leave the pair and end the process. No answer. */
   | { readonly type: 'exit' };
 
+/** A claim of ours whose outcome is not known yet. */
+export interface ClaimState {
+  readonly expected: Epoch | undefined;
+  readonly why: string;
+  /** `asked`: the coordinator's answer is awaited; `unknown`: it was lost, the view is being read. */
+  readonly phase: 'asked' | 'unknown';
+  /** When the view is read again, should that go unanswered too. */
+  readonly readAgainAt_ms: number | undefined;
+}
+
+/** One question to the coordinator. An opening counts only if the answer was asked for after it. */
+export interface VerificationState {
+  /** Of the newest opening. */
+  readonly storedEpoch: Epoch | undefined;
+  /** How long the question was put off, after answers that did not come. */
+  readonly delay_ms: number;
+  /** The publisher was opened again since: the answer says nothing about that, ask once more. */
+  readonly openedSince: boolean;
+}
+
+/** What a probe said of the peer whose link closed. One per closing, unless it is too old to act upon. */
+export interface ProbeState {
+  readonly peer: Incarnation;
+  readonly outcome: 'asked' | 'gone' | 'alive' | 'unknown';
+  readonly at_ms: number;
+}
+
+/** Our invitation to the linked passive. */
+export interface SwitchoverState {
+  /** Whom to answer; undefined where nobody asked: we are stopping, or an app has failed for good. */
+  readonly request: string | undefined;
+  readonly peer: Incarnation;
+  readonly epoch: Epoch;
+  readonly until_ms: number;
+}
+
+/** The active's invitation to us. */
+export interface InvitationState {
+  readonly by: Incarnation;
+  readonly epoch: Epoch;
+  readonly until_ms: number;
+}
+
+/** All that the machine knows. Plain data, never changed in place. */
 export interface PairState {
   readonly role: Role;
   readonly self: { readonly node: NodeId; readonly incarnation: Incarnation };
+  /** The newest view; older ones are ignored. */
   readonly view: View | undefined;
+  /** Whether the coordinator has confirmed anything lately. */
+  readonly coordinator: 'reachable' | 'lost';
   /** The epoch this node holds or is promoting to; undefined when it holds none. */
   readonly held: Epoch | undefined;
+  /** The last epoch that this node held and left by itself. */
+  readonly givenUp: Epoch | undefined;
+  /** The last active that a view has named. */
+  readonly lastActive: Member | undefined;
   readonly apps: Readonly<Record<AppName, AppState>>;
   readonly link: LinkState | undefined;
+  /** What the linked peer could take over now, as it said. */
+  readonly peerInSync: readonly AppName[];
+  readonly claim: ClaimState | undefined;
+  /** No claim before this time (after one that changed nothing, and after an epoch that a sink refused). */
+  readonly claimNotBefore_ms: number | undefined;
+  /** Since when there are grounds for a claim: a head start for better candidates counts from here. */
+  readonly candidateSince_ms: number | undefined;
+  readonly probe: ProbeState | undefined;
+  /** When this node last claimed on the strength of a probe alone. */
+  readonly probeClaimAt_ms: number | undefined;
+  readonly switchover: SwitchoverState | undefined;
+  readonly invitation: InvitationState | undefined;
+  readonly stopping: boolean;
+  /** Verifications of the held epoch that are not answered yet, by app, publisher and lane. */
+  readonly verifications: Readonly<Record<string, VerificationState>>;
   /** Earliest time at which a tick is wanted; undefined when none is. Control keeps one timer for it. */
   readonly wakeAt_ms: number | undefined;
+}
+
+/** What one event led to. */
+export interface Step {
+  readonly state: PairState;
+  readonly effects: readonly PairEffect[];
 }

@@ -1,0 +1,168 @@
+// When a node claims the next epoch: never on lag, always on a ground that can be told in one sentence.
+import type { PairEvent } from './protocol.ts';
+import { changeApp, eachApp, epochOf, isVouchedFor, otherActive, type Turn } from './turn.ts';
+
+type Event<Type extends PairEvent['type']> = Extract<PairEvent, { type: Type }>;
+
+/** Why a claim may be made now. A better candidate is given a head start, except where this one was asked by name. */
+interface Ground {
+  readonly why: string;
+  readonly kind: 'nobody-active' | 'gone' | 'invited';
+}
+
+export function onLinkOpened(turn: Turn, event: Event<'link-opened'>): void {
+  const { pair } = turn;
+  const { peer, epoch } = event;
+  pair.link = { peer, epoch, open: true, closedAt_ms: undefined };
+  pair.peerInSync = [];
+  pair.probe = undefined;
+  if (peer !== otherActive(pair)?.incarnation) return;
+  // Whoever can be reached again can be asked again.
+  for (const [name, { retryAt_ms }] of eachApp(turn)) {
+    if (retryAt_ms !== undefined) changeApp(turn, name, { retryAt_ms: turn.at_ms });
+  }
+}
+
+export function onLinkClosed(turn: Turn, event: Event<'link-closed'>): void {
+  const { pair, at_ms } = turn;
+  if (pair.link?.peer !== event.peer || !pair.link.open) return;
+  pair.link = { ...pair.link, open: false, closedAt_ms: at_ms };
+  pair.peerInSync = [];
+  pair.probe = undefined;
+}
+
+export function onPeerStatus(turn: Turn, event: Event<'peer-status'>): void {
+  const { link } = turn.pair;
+  if (link?.open === true && link.peer === event.peer) turn.pair.peerInSync = event.inSyncApps;
+}
+
+export function onProbeAnswered(turn: Turn, event: Event<'probe-answered'>): void {
+  const { probe } = turn.pair;
+  if (probe?.outcome !== 'asked' || probe.peer !== event.peer) return;
+  turn.pair.probe = { peer: event.peer, outcome: event.outcome, at_ms: turn.at_ms };
+}
+
+export function onInvited(turn: Turn, event: Event<'invited'>): void {
+  const { pair } = turn;
+  pair.invitation = { by: event.by, epoch: event.epoch, until_ms: turn.at_ms + event.limit_ms };
+  // The invitation overtook the view that it speaks of.
+  if (event.epoch > epochOf(pair.view)) turn.effects.push({ type: 'read-view' });
+}
+
+/** The active lost its session, yet runs: it claims again before anybody else does. */
+export function reclaim(turn: Turn): void {
+  const { pair } = turn;
+  if (pair.held === undefined || pair.view === undefined || pair.view.active !== undefined) return;
+  if (pair.view.epoch !== pair.held || !mayClaim(turn)) return;
+  claim(turn, 'its session with the coordinator was lost');
+}
+
+/** Claims when there is a ground for it. One claim at a time. */
+export function claimWhenDue(turn: Turn): void {
+  const { pair, at_ms, settings } = turn;
+  const ground = isCandidate(turn) ? groundFor(turn) : undefined;
+  if (ground === undefined) {
+    pair.candidateSince_ms = undefined;
+    return;
+  }
+  pair.candidateSince_ms ??= at_ms;
+  if (!mayClaim(turn)) return;
+  if (ground.kind !== 'invited' && !hasAppInSync(turn) && at_ms < pair.candidateSince_ms + settings.headStart_ms)
+    return;
+  if (ground.kind === 'gone') pair.probeClaimAt_ms = at_ms;
+  claim(turn, ground.why);
+}
+
+/** Asks whether the active's process is gone, where its link has closed and a claim could follow. */
+export function probeWhenDue(turn: Turn): void {
+  const { pair, at_ms } = turn;
+  const active = otherActive(pair);
+  if (active === undefined || !isCandidate(turn) || !hasVouchedApp(turn) || !wasLinkedInThisEpoch(turn)) return;
+  if (at_ms < probeClaimAllowedAt_ms(turn)) return;
+  if (pair.probe !== undefined && !(pair.probe.outcome === 'gone' && !isFresh(turn, pair.probe.at_ms))) return;
+  pair.probe = { peer: active.incarnation, outcome: 'asked', at_ms };
+  turn.effects.push({ type: 'probe', peer: active });
+}
+
+/** Times at which a claim or a probe may have become due. */
+export function claimTimes_ms(turn: Turn): readonly (number | undefined)[] {
+  const { pair, settings } = turn;
+  const headStart_ms =
+    pair.candidateSince_ms === undefined ? undefined : pair.candidateSince_ms + settings.headStart_ms;
+  const probe_ms = wasLinkedInThisEpoch(turn) ? probeClaimAllowedAt_ms(turn) : undefined;
+  return [headStart_ms, pair.claimNotBefore_ms, probe_ms];
+}
+
+function claim(turn: Turn, why: string): void {
+  const expected = turn.pair.view?.epoch;
+  turn.pair.claim = { expected, why, phase: 'asked', readAgainAt_ms: undefined };
+  turn.effects.push({ type: 'claim', expected, why });
+}
+
+function isCandidate(turn: Turn): boolean {
+  const { role, stopping, held } = turn.pair;
+  return !stopping && held === undefined && (role === 'joining' || role === 'syncing' || role === 'passive');
+}
+
+function mayClaim(turn: Turn): boolean {
+  const { claim: underWay, coordinator, claimNotBefore_ms, stopping } = turn.pair;
+  return underWay === undefined && coordinator === 'reachable' && !stopping && turn.at_ms >= (claimNotBefore_ms ?? 0);
+}
+
+function groundFor(turn: Turn): Ground | undefined {
+  const { pair, at_ms } = turn;
+  const { view, link, invitation } = pair;
+  if (view === undefined) return undefined;
+  const active = view.active;
+  if (active === undefined) {
+    const last = pair.lastActive;
+    // A linked active that only lost its session claims again first.
+    if (link?.open === true && link.peer === last?.incarnation && !isInvited(turn)) return undefined;
+    const canBegin = eachApp(turn).some(([, app]) => app.condition === 'unborn');
+    if (!hasVouchedApp(turn) && !canBegin) return undefined;
+    return {
+      kind: 'nobody-active',
+      why: last === undefined ? 'nobody is active' : `${last.node} is not active any more`,
+    };
+  }
+  if (!hasVouchedApp(turn)) return undefined;
+  if (isInvited(turn) && invitation?.by === active.incarnation) {
+    return { kind: 'invited', why: `${active.node} hands over` };
+  }
+  const { probe } = pair;
+  const isGone = probe?.outcome === 'gone' && probe.peer === active.incarnation && isFresh(turn, probe.at_ms);
+  if (isGone && wasLinkedInThisEpoch(turn) && at_ms >= probeClaimAllowedAt_ms(turn)) {
+    return { kind: 'gone', why: `the link to ${active.node} closed and its process is gone` };
+  }
+  return undefined;
+}
+
+function isInvited(turn: Turn): boolean {
+  const { invitation, view } = turn.pair;
+  return invitation !== undefined && invitation.epoch === view?.epoch && turn.at_ms < invitation.until_ms;
+}
+
+/** Only against an incarnation that this node was linked to in this epoch, and is not any more. */
+function wasLinkedInThisEpoch(turn: Turn): boolean {
+  const { link, view } = turn.pair;
+  return link?.open === false && link.peer === view?.active?.incarnation && link.epoch === view.epoch;
+}
+
+/** A path that answers for a live process as if it were gone costs one takeover, not one after the other. */
+function probeClaimAllowedAt_ms(turn: Turn): number {
+  const { probeClaimAt_ms } = turn.pair;
+  return probeClaimAt_ms === undefined ? 0 : probeClaimAt_ms + turn.settings.probeClaimInterval_ms;
+}
+
+/** What a probe said is acted upon at once or not at all. */
+function isFresh(turn: Turn, at_ms: number): boolean {
+  return turn.at_ms < at_ms + turn.settings.sessionTimeout_ms;
+}
+
+function hasVouchedApp(turn: Turn): boolean {
+  return eachApp(turn).some(([, app]) => isVouchedFor(app));
+}
+
+function hasAppInSync(turn: Turn): boolean {
+  return eachApp(turn).some(([, app]) => app.condition === 'in-sync');
+}

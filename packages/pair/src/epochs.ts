@@ -1,0 +1,114 @@
+// Views and claims: which epoch is current, who holds it, and what becomes of this node's own claim (S1).
+import { openAgain } from './apps.ts';
+import { demote } from './handover.ts';
+import { epochOf, changeRole, violated, type Turn } from './turn.ts';
+import type { Epoch, View } from './vocabulary.ts';
+
+export function onView(turn: Turn, view: View): void {
+  const { pair } = turn;
+  // A view may be older than an answer that overtook it.
+  if (epochOf(view) < epochOf(pair.view)) return;
+  pair.view = view;
+  if (view.active !== undefined) pair.lastActive = view.active;
+  keepLinkEpoch(turn);
+  // The answer to a claim under way says more than a view that may have been taken before it.
+  if (pair.claim?.phase === 'asked') return;
+  if (pair.claim?.phase === 'unknown') {
+    if (epochOf(view) === epochOf({ ...view, epoch: pair.claim.expected })) waitBeforeClaiming(turn);
+    pair.claim = undefined;
+  }
+  settleEpoch(turn);
+}
+
+export function onClaimWon(turn: Turn, epoch: Epoch): void {
+  const { pair } = turn;
+  const claim = pair.claim;
+  if (claim?.phase !== 'asked') return violated('nothing was claimed');
+  if (epoch !== (claim.expected ?? 0) + 1) violated(`S1: epoch ${epoch} was won after ${claim.expected ?? 'none'}`);
+  pair.claim = undefined;
+  // The view may have gone further already: then the epoch is lost as soon as it was won.
+  if (epochOf(pair.view) < epoch) {
+    pair.view = { epoch, active: turn.settings.self, members: pair.view?.members ?? [] };
+    pair.lastActive = turn.settings.self;
+    keepLinkEpoch(turn);
+  }
+  if (epochOf(pair.view) === epoch && pair.held !== epoch) hold(turn, epoch, claim.why);
+  settleEpoch(turn);
+}
+
+export function onClaimLost(turn: Turn, view: View): void {
+  const { pair } = turn;
+  const claim = pair.claim;
+  if (claim?.phase !== 'asked') return violated('nothing was claimed');
+  pair.claim = undefined;
+  if (epochOf(view) === (claim.expected ?? 0)) waitBeforeClaiming(turn);
+  onView(turn, view);
+  // Views that came while the answer was awaited may be newer than the answer's.
+  settleEpoch(turn);
+}
+
+/** The claim may have taken place: an unknown outcome is not a lost claim. Reading the view decides. */
+export function onClaimUnknown(turn: Turn): void {
+  const { pair, at_ms, settings } = turn;
+  const claim = pair.claim;
+  if (claim?.phase !== 'asked') return violated('nothing was claimed');
+  pair.claim = { ...claim, phase: 'unknown', readAgainAt_ms: at_ms + settings.coordinatorRetry_ms };
+  turn.effects.push({ type: 'read-view' });
+}
+
+/** Reads the view again where the last reading went unanswered. */
+export function readViewAgain(turn: Turn): void {
+  const { pair, at_ms, settings } = turn;
+  const readAgainAt_ms = pair.claim?.readAgainAt_ms;
+  if (pair.claim === undefined || readAgainAt_ms === undefined || readAgainAt_ms > at_ms) return;
+  pair.claim = { ...pair.claim, readAgainAt_ms: at_ms + settings.sessionTimeout_ms };
+  turn.effects.push({ type: 'read-view' });
+}
+
+/** Compares the view with what this node holds, and follows. */
+function settleEpoch(turn: Turn): void {
+  const { pair } = turn;
+  const view = pair.view;
+  if (view?.epoch === undefined) return;
+  const mine = view.active?.incarnation === pair.self.incarnation;
+  if (pair.held !== undefined) {
+    if (view.epoch === pair.held) {
+      if (view.active !== undefined && !mine) violated(`S1: epoch ${view.epoch} is held twice`);
+      return;
+    }
+    // A claim that was thought to be lost has taken place after all: still ours, one epoch on.
+    if (mine) hold(turn, view.epoch, 'the view shows a claim of ours whose answer was lost');
+    else demote(turn, `${view.active?.node ?? 'another node'} has claimed epoch ${view.epoch}`);
+  } else if (mine && view.epoch > (pair.givenUp ?? 0)) {
+    hold(turn, view.epoch, 'the view shows a claim of ours whose answer was lost');
+  }
+}
+
+function hold(turn: Turn, epoch: Epoch, why: string): void {
+  const { pair } = turn;
+  pair.held = epoch;
+  pair.invitation = undefined;
+  pair.candidateSince_ms = undefined;
+  pair.probe = undefined;
+  pair.verifications = {};
+  if (pair.stopping) {
+    demote(turn, 'it is stopping');
+    return;
+  }
+  changeRole(turn, 'promoting', why);
+  openAgain(turn, epoch);
+}
+
+function waitBeforeClaiming(turn: Turn): void {
+  turn.pair.claimNotBefore_ms = turn.at_ms + turn.settings.coordinatorRetry_ms;
+}
+
+/** A link outlives an active's new epoch when the active stays the same process. */
+function keepLinkEpoch(turn: Turn): void {
+  const { link, view } = turn.pair;
+  if (link?.open !== true || view?.epoch === undefined || view.epoch === link.epoch) return;
+  const active = view.active?.incarnation;
+  if (active === link.peer || active === turn.pair.self.incarnation) {
+    turn.pair.link = { ...link, epoch: view.epoch };
+  }
+}
