@@ -19,7 +19,10 @@ const base: Config = {
 
 const folders = ['packages/*', 'apps/*', 'demo', 'bench'];
 
+const report = process.env['TANDEM_TEST_REPORT'];
+
 const config: Config = {
+  reporters: ['default', ...(report === undefined ? [] : ['<rootDir>/.ci/reporter.cjs'])],
   projects: [
     { ...base, displayName: 'unit', testMatch: folders.map((folder) => `<rootDir>/${folder}/test/**/*.test.ts`) },
     { ...base, displayName: 'integration', testMatch: folders.map((folder) => `<rootDir>/${folder}/test/**/*.int.ts`) },
