@@ -5,9 +5,11 @@ import type { Connection } from '../connection.ts';
 import { lockKey, quoteSchema } from '../schema.ts';
 import { coordination } from './0001-coordination.ts';
 import { snapshots } from './0002-snapshots.ts';
+import { logs } from './0003-logs.ts';
+import { publishing } from './0004-publishing.ts';
 import type { Migration } from './migration.ts';
 
-const migrations: readonly Migration[] = [coordination, snapshots];
+const migrations: readonly Migration[] = [coordination, snapshots, logs, publishing];
 
 interface AppliedRow {
   readonly id: string;
