@@ -15,6 +15,8 @@ export interface ConnectionOptions {
   readonly connectLimit_ms?: number;
   /** How long one query may take before the connection is given up; default 30 s. */
   readonly queryLimit_ms?: number;
+  /** Gives up opening, and destroys the connection later on. */
+  readonly signal?: AbortSignal;
   /** Queries are sent without waiting for the answers of those before. */
   readonly pipeline?: boolean;
 }
@@ -123,11 +125,18 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
   const socket = new Socket();
   const client = makeClient(options, socket);
   const connection = new Connection(client, socket, options.queryLimit_ms ?? 30_000);
+  const { signal } = options;
+  const abort = () => {
+    connection.destroy();
+  };
+  signal?.addEventListener('abort', abort);
+  void connection.closed.then(() => signal?.removeEventListener('abort', abort));
   const settings = {
     application_name: ['tandem', options.role, options.node ?? ''].join(' ').trim().slice(0, 63),
     ...options.settings,
   };
   try {
+    signal?.throwIfAborted();
     await connection.limited(client.connect(), options.connectLimit_ms ?? 5000);
     await connection.query(
       'SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS setting(name, value)',

@@ -1,1 +1,2 @@
-export {};
+export { MemoryCoordination, MemoryCoordinator, type MemoryCoordinationOptions } from './coordinator.ts';
+export { MemoryRevisions } from './snapshot-store.ts';
