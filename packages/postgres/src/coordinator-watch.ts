@@ -77,13 +77,14 @@ export class SessionWatch {
     const { url, node, pair, channel, statements, answerLimit_ms } = this.#options;
     const connection = await openConnection({ url, role: 'watch', node, signal });
     try {
-      for (;;) {
+      let hasEnded = false;
+      while (!hasEnded) {
         const { rows } = await connection.query<{ ended: boolean }>(
           statements.awaitSessionEnd,
           [key, wait_ms],
           wait_ms + answerLimit_ms,
         );
-        if (rows[0]?.ended === true) break;
+        hasEnded = rows[0]?.ended === true;
       }
       await expireEnded(connection, statements, pair, key, channel);
     } finally {
