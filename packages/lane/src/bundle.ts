@@ -1,0 +1,146 @@
+// Makes one JavaScript file of an app, the lane and the adapters it uses, so that a worker can run it as it is.
+import { createHash } from 'node:crypto';
+import { mkdir, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { TandemError } from '@tandem/ports';
+import * as esbuild from 'esbuild';
+import type { AppBundle } from './description.ts';
+
+export interface BundleOptions {
+  /** The app's module, TypeScript or JavaScript, absolute. */
+  readonly module: string;
+  /** The name of the exported app; undefined: the only one. */
+  readonly exportName?: string;
+  /** Module specifiers that export a `laneAdapter`, for instance `@tandem/postgres/lane`. */
+  readonly adapters: readonly string[];
+  /** A folder of the caller's own; made when it is not there. */
+  readonly outDir: string;
+}
+
+/** Packages that others ask for without needing them. */
+const never = ['pg-native', 'pg-cloudflare', 'cloudflare:sockets'];
+
+const common = {
+  bundle: true,
+  write: false,
+  platform: 'node',
+  format: 'esm',
+  target: 'node20',
+  conditions: ['@tandem/source'],
+  // Comments with paths would make the same code look different on two machines.
+  minifyWhitespace: true,
+  keepNames: true,
+  charset: 'utf8',
+  logLevel: 'silent',
+} satisfies esbuild.BuildOptions;
+
+/** CommonJS packages inside an ES module ask for `require`. */
+const requireBanner =
+  "import{createRequire as __tandemRequire}from'node:module';const require=__tandemRequire(import.meta.url);";
+
+/** Global names that differ from node to node, and what app code gets instead (guards.ts). */
+const guarded = {
+  Date: 'guardedDate',
+  'Math.random': 'guardedRandom',
+  'performance.now': 'guardedPerformanceNow',
+  'crypto.randomUUID': 'guardedRandomUUID',
+};
+
+/**
+ * Bundles in two steps: the app with its own packages, where clocks and randomness are replaced, then that with the
+ * lane and the adapters. The hash is of the code without its source map.
+ * @throws TandemError (user) `app-module-missing`, `app-build` naming file and line.
+ */
+export async function bundleApp(options: BundleOptions): Promise<AppBundle> {
+  await checkModule(options.module);
+  try {
+    const app = await bundleAppAlone(options);
+    const built = await esbuild.build({
+      ...common,
+      outfile: path.join(options.outDir, 'lane.mjs'),
+      stdin: { contents: entry(options), resolveDir: ownFolder, sourcefile: 'tandem-lane-entry.js' },
+      sourcemap: 'inline',
+      sourcesContent: true,
+      absWorkingDir: ownFolder,
+      external: never,
+      banner: { js: requireBanner },
+      plugins: [appAsModule(app, options.module)],
+    });
+    const file = built.outputFiles[0];
+    if (file === undefined) throw new Error('esbuild made no file');
+    await mkdir(options.outDir, { recursive: true });
+    const bundlePath = path.join(options.outDir, 'lane.mjs');
+    await writeFile(bundlePath, file.contents);
+    return { path: bundlePath, hash: createHash('sha256').update(withoutSourceMap(file.text)).digest('hex') };
+  } catch (error) {
+    throw asBuildError(error, options.module);
+  } finally {
+    await esbuild.stop();
+  }
+}
+
+const ownFolder = path.dirname(fileURLToPath(import.meta.url));
+
+async function checkModule(module: string): Promise<void> {
+  const found = await stat(module).catch(() => undefined);
+  if (found?.isFile() === true) return;
+  throw new TandemError('app-module-missing', `there is no file ${module}; check the app's module path`, {
+    blame: 'user',
+  });
+}
+
+/** The app's code; our own packages stay imports, so that there is one copy of each. */
+async function bundleAppAlone(options: BundleOptions): Promise<string> {
+  const names = Object.values(guarded);
+  const built = await esbuild.build({
+    ...common,
+    entryPoints: [options.module],
+    absWorkingDir: path.dirname(options.module),
+    external: ['@tandem/*', ...never],
+    sourcemap: 'inline',
+    define: Object.fromEntries(Object.entries(guarded).map(([global, name]) => [global, `__tandem_${name}`])),
+    banner: { js: `import{${names.map((name) => `${name} as __tandem_${name}`).join(',')}}from'@tandem/lane/guards';` },
+  });
+  return built.outputFiles[0]?.text ?? '';
+}
+
+function entry({ adapters, exportName }: BundleOptions): string {
+  return [
+    `import { startWorker } from '@tandem/lane/worker';`,
+    ...adapters.map(
+      (specifier, index) => `import { laneAdapter as adapter${index} } from ${JSON.stringify(specifier)};`,
+    ),
+    `import * as exported from 'tandem-app';`,
+    `startWorker({ exported, exportName: ${JSON.stringify(exportName)}, adapters: [${adapters.map((_, index) => `adapter${index}`).join(', ')}] });`,
+  ].join('\n');
+}
+
+/** The bundled app under a name of ours; what it imports of ours comes from where the lane is. */
+function appAsModule(contents: string, module: string): esbuild.Plugin {
+  return {
+    name: 'tandem-app',
+    setup(build) {
+      build.onResolve({ filter: /^tandem-app$/ }, () => ({ path: path.basename(module), namespace: 'tandem-app' }));
+      build.onLoad({ filter: /.*/, namespace: 'tandem-app' }, () => ({
+        contents,
+        loader: 'js',
+        resolveDir: ownFolder,
+      }));
+    },
+  };
+}
+
+function withoutSourceMap(code: string): string {
+  const at = code.lastIndexOf('\n//# sourceMappingURL=');
+  return at === -1 ? code : code.slice(0, at);
+}
+
+function asBuildError(error: unknown, module: string): unknown {
+  const failure = error as Partial<esbuild.BuildFailure>;
+  const first = failure.errors?.[0];
+  if (first === undefined) return error;
+  const { location } = first;
+  const where = location === null ? module : `${location.file}:${String(location.line)}:${String(location.column + 1)}`;
+  return new TandemError('app-build', `${where}: ${first.text.replaceAll('\n', ' ')}`, { blame: 'user', cause: error });
+}

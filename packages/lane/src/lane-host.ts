@@ -1,0 +1,69 @@
+// Control's end of a lane: the worker thread, its messages, and every way in which it can end.
+import { Worker } from 'node:worker_threads';
+import { toError } from '@tandem/ports';
+import type { AppBundle } from './description.ts';
+import type { FailureCode, FromLane, LaneSpec, ToLane } from './messages.ts';
+
+export interface LaneHandlers {
+  /** Messages in order. A worker that ends by itself, or dies, is a `failed` message, said once. */
+  onMessage(message: FromLane): void;
+}
+
+export interface LaneHost {
+  post(message: ToLane, transfer: readonly ArrayBuffer[]): void;
+  /** Waits for the lane to end after a `close` message, then ends the thread. */
+  close(limit_ms: number): Promise<void>;
+  /** Ends the thread at once. */
+  terminate(): Promise<void>;
+}
+
+export function startLane(bundle: AppBundle, spec: LaneSpec, handlers: LaneHandlers): LaneHost {
+  const worker = new Worker(bundle.path, {
+    workerData: { mode: 'run', spec },
+    name: `${spec.app}/${String(spec.lane)}`,
+  });
+  let over = false;
+  const exited = new Promise<void>((resolve) => {
+    worker.once('exit', () => {
+      resolve();
+    });
+  });
+  const fail = (code: FailureCode, reason: string): void => {
+    if (over) return;
+    over = true;
+    handlers.onMessage({ type: 'failed', code, reason, blame: 'failure', positions: undefined });
+  };
+  worker.on('message', (message: FromLane) => {
+    if (over) return;
+    if (message.type === 'failed' || message.type === 'closed') over = true;
+    handlers.onMessage(message);
+  });
+  worker.on('error', (thrown: unknown) => {
+    const error = toError(thrown) as NodeJS.ErrnoException;
+    const outOfMemory = error.code === 'ERR_WORKER_OUT_OF_MEMORY';
+    fail('internal', outOfMemory ? 'the lane ran out of memory' : error.message.split('\n', 1).join(''));
+  });
+  worker.on('exit', (code) => {
+    fail('internal', `the lane's thread ended by itself (exit code ${String(code)})`);
+  });
+  const terminate = async (): Promise<void> => {
+    over = true;
+    await worker.terminate();
+  };
+  return {
+    post: (message, transfer) => {
+      worker.postMessage(message, [...transfer]);
+    },
+    close: async (limit_ms) => {
+      let timer: NodeJS.Timeout | undefined;
+      const limit = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, limit_ms);
+      });
+      over = true;
+      await Promise.race([exited, limit]);
+      clearTimeout(timer);
+      await terminate();
+    },
+    terminate,
+  };
+}
