@@ -1,2 +1,4 @@
 export { MemoryCoordination, MemoryCoordinator, type MemoryCoordinationOptions } from './coordinator.ts';
 export { MemoryRevisions } from './snapshot-store.ts';
+export { MemoryPublisher, MemorySinks, type MemorySinksOptions } from './publisher.ts';
+export { MemoryLog, MemorySource, type MemoryLogOptions, type MemoryRecord } from './source-log.ts';

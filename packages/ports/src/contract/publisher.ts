@@ -1,0 +1,449 @@
+// What every Publisher with a fence and transactions must do, run on the in-memory one and on every real one.
+import { asEpoch, asPosition, type Positions } from '@tandem/pair';
+import type { OpenOutcome, OutputBatch, OutputCursor, PositionMove, Publisher, PublishOutcome } from '../publisher.ts';
+import type { Headers } from '../record.ts';
+
+export interface WrittenRecord {
+  readonly key: string | null;
+  readonly value: string | null;
+  readonly timestamp_ms: number;
+  readonly headers: readonly string[] | undefined;
+}
+
+/**
+ * One lane's sinks, two of them with three partitions each, its tasks `in/0` and `in/1`, nothing published yet, and the
+ * means to do harm. Time may be virtual.
+ */
+export interface PublisherWorld {
+  /** The lane's publisher such as another process would have. */
+  create(): Promise<Publisher>;
+  /** What a reader of the sink sees, in order. */
+  written(sink: number, partition: number): Promise<readonly WrittenRecord[]>;
+  /** The publisher's next transaction takes effect, but its answer does not arrive. */
+  loseNextAnswer(publisher: Publisher): void;
+  /** The publisher's next transaction does not arrive, and its connection breaks. */
+  loseNextRequest(publisher: Publisher): void;
+  /** The publisher's connection breaks now, while nothing is under way. */
+  breakConnection(publisher: Publisher): Promise<void>;
+  /** Somebody else makes publishing impossible for longer than a publisher waits, until it is released. */
+  block(): Promise<{ release(): Promise<void> }>;
+  until(condition: () => boolean): Promise<void>;
+  settle<T>(work: Promise<T>): Promise<T>;
+  dispose(): Promise<void>;
+}
+
+export interface NewOutput {
+  readonly sink: number;
+  readonly partition: number;
+  readonly task?: number;
+  readonly position?: number;
+  readonly key: string | null;
+  readonly value: string | null;
+  readonly timestamp_ms?: number;
+  readonly headers?: readonly string[];
+}
+
+/** A batch such as the queue makes, for tests. `moves`: task, from, to. */
+export function outputBatch(
+  moves: readonly (readonly [task: string, from: number, to: number])[],
+  outputs: readonly NewOutput[],
+): OutputBatch {
+  const parts = outputs.map((output) => ({
+    output,
+    key: output.key === null ? undefined : Buffer.from(output.key),
+    value: output.value === null ? undefined : Buffer.from(output.value),
+  }));
+  const bytes = Buffer.concat(parts.flatMap(({ key, value }) => [key ?? Buffer.alloc(0), value ?? Buffer.alloc(0)]));
+  return {
+    moves: moves.map(([task, from, to]): PositionMove => ({ task, from: asPosition(from), to: asPosition(to) })),
+    count: outputs.length,
+    size_bytes: bytes.length,
+    outputs: (): OutputCursor => {
+      let index = -1;
+      let at = 0;
+      let headers: Headers | undefined;
+      return {
+        sink: 0,
+        partition: 0,
+        task: 0,
+        position: 0,
+        timestamp_ms: 0,
+        bytes,
+        keyStart: 0,
+        keyEnd: -1,
+        valueStart: 0,
+        valueEnd: -1,
+        next() {
+          const part = parts[++index];
+          if (part === undefined) return false;
+          const { output, key, value } = part;
+          this.sink = output.sink;
+          this.partition = output.partition;
+          this.task = output.task ?? 0;
+          this.position = output.position ?? 0;
+          this.timestamp_ms = output.timestamp_ms ?? 0;
+          this.keyStart = at;
+          this.keyEnd = key === undefined ? -1 : at + key.length;
+          at += key?.length ?? 0;
+          this.valueStart = at;
+          this.valueEnd = value === undefined ? -1 : at + value.length;
+          at += value?.length ?? 0;
+          headers = output.headers;
+          return true;
+        },
+        headers: () => headers,
+      };
+    },
+  };
+}
+
+const task = 'in/0';
+const genesis: Positions = new Map([
+  ['in/0', asPosition(10)],
+  ['in/1', asPosition(20)],
+]);
+
+/** One output per input, to sink 0, partition 0. */
+function step(from: number, to: number): OutputBatch {
+  const outputs = Array.from({ length: to - from }, (_, i): NewOutput => {
+    const position = from + i;
+    return { sink: 0, partition: 0, position, key: 'k', value: `out ${String(position)}`, timestamp_ms: position };
+  });
+  return outputBatch([[task, from, to]], outputs);
+}
+
+const expected = (from: number, to: number): string[] =>
+  Array.from({ length: to - from }, (_, i) => `out ${String(from + i)}`);
+
+export function describePublisher(name: string, make: () => Promise<PublisherWorld>): void {
+  describe(`${name} as a publisher`, () => {
+    let world: PublisherWorld;
+    let made: Publisher[];
+
+    beforeEach(async () => {
+      world = await make();
+      made = [];
+    });
+
+    afterEach(async () => {
+      await world.settle(Promise.all(made.map((publisher) => publisher.close())));
+      await world.dispose();
+    });
+
+    async function create(): Promise<Publisher> {
+      const publisher = await world.settle(world.create());
+      made.push(publisher);
+      await world.settle(publisher.layout());
+      return publisher;
+    }
+
+    const open = (publisher: Publisher, epoch: number, initialise?: Positions): Promise<OpenOutcome> =>
+      world.settle(publisher.open(asEpoch(epoch), initialise));
+
+    async function opened(epoch: number, initialise?: Positions): Promise<Publisher> {
+      const publisher = await create();
+      expect(await open(publisher, epoch, initialise)).toMatchObject({ outcome: 'opened' });
+      return publisher;
+    }
+
+    const publish = (publisher: Publisher, batch: OutputBatch): Promise<PublishOutcome> =>
+      world.settle(publisher.publish(batch));
+
+    /** As a lane does: tries again what may be tried again. */
+    async function published(publisher: Publisher, batch: OutputBatch): Promise<void> {
+      const answers: PublishOutcome[] = [];
+      for (let attempt = 0; attempt < 20; attempt++) {
+        const answer = await publish(publisher, batch);
+        if (answer.outcome === 'published') return;
+        answers.push(answer);
+        if (answer.outcome !== 'retryable') break;
+      }
+      throw new Error(`not published: ${JSON.stringify(answers)}`);
+    }
+
+    const values = async (sink = 0, partition = 0): Promise<(string | null)[]> =>
+      (await world.settle(world.written(sink, partition))).map((record) => record.value);
+
+    async function stored(publisher: Publisher): Promise<Record<string, number>> {
+      return Object.fromEntries((await world.settle(publisher.readBack())).positions);
+    }
+
+    describe('publishing', () => {
+      it('says how many partitions each sink has, in the order given', async () => {
+        const publisher = await create();
+        const layout = await world.settle(publisher.layout());
+        expect(layout.map((sink) => sink.partitions)).toEqual([3, 3]);
+      });
+
+      it('writes key, value, time and headers to sink and partition as told', async () => {
+        const publisher = await opened(1, genesis);
+        const outputs: NewOutput[] = [
+          { sink: 0, partition: 2, key: 'a', value: '{"n":1}', timestamp_ms: 1_700_000_000_123 },
+          { sink: 1, partition: 0, key: null, value: 'no key', timestamp_ms: 0, headers: ['trace', 'ü', 'trace', ''] },
+          { sink: 0, partition: 2, key: 'tombstone', value: null, timestamp_ms: 1_700_000_000_124 },
+          { sink: 0, partition: 1, key: '', value: '', timestamp_ms: 4_102_444_800_000 },
+        ];
+        expect(await publish(publisher, outputBatch([[task, 10, 13]], outputs))).toEqual({ outcome: 'published' });
+        expect(await world.settle(world.written(0, 2))).toEqual([
+          { key: 'a', value: '{"n":1}', timestamp_ms: 1_700_000_000_123, headers: undefined },
+          { key: 'tombstone', value: null, timestamp_ms: 1_700_000_000_124, headers: undefined },
+        ]);
+        expect(await world.settle(world.written(1, 0))).toEqual([
+          { key: null, value: 'no key', timestamp_ms: 0, headers: ['trace', 'ü', 'trace', ''] },
+        ]);
+        expect(await world.settle(world.written(0, 1))).toEqual([
+          { key: '', value: '', timestamp_ms: 4_102_444_800_000, headers: undefined },
+        ]);
+      });
+
+      it('keeps the order of each partition over many batches', async () => {
+        const publisher = await opened(1, genesis);
+        for (let from = 10; from < 70; from += 20) await published(publisher, step(from, from + 20));
+        expect(await values()).toEqual(expected(10, 70));
+        expect(await stored(publisher)).toEqual({ 'in/0': 70, 'in/1': 20 });
+      });
+
+      it('moves positions without outputs, and several tasks at once', async () => {
+        const publisher = await opened(1, genesis);
+        const moves = outputBatch(
+          [
+            ['in/0', 10, 11],
+            ['in/1', 20, 500],
+          ],
+          [],
+        );
+        await published(publisher, moves);
+        expect(await stored(publisher)).toEqual({ 'in/0': 11, 'in/1': 500 });
+      });
+
+      it('takes a large batch', async () => {
+        const publisher = await opened(1, genesis);
+        const outputs = Array.from({ length: 5000 }, (_, i): NewOutput => ({
+          sink: i % 2,
+          partition: i % 3,
+          key: `k${String(i)}`,
+          value: `${'x'.repeat(150)}${String(i)}`,
+        }));
+        await published(publisher, outputBatch([[task, 10, 5010]], outputs));
+        const sizes = await Promise.all([0, 1, 2].map(async (partition) => (await values(1, partition)).length));
+        expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(2500);
+      });
+    });
+
+    describe('positions', () => {
+      it('are absent until they are initialised, and absent is not zero', async () => {
+        const publisher = await opened(1);
+        expect(await stored(publisher)).toEqual({});
+        expect(await publish(publisher, step(0, 1))).toMatchObject({ outcome: 'fenced' });
+        expect(await values()).toEqual([]);
+      });
+
+      it('are initialised by an open, which raises lower ones and keeps higher ones', async () => {
+        const publisher = await opened(1, genesis);
+        expect(await stored(publisher)).toEqual({ 'in/0': 10, 'in/1': 20 });
+        await open(
+          publisher,
+          1,
+          new Map([
+            ['in/0', asPosition(15)],
+            ['in/1', asPosition(5)],
+          ]),
+        );
+        expect(await stored(publisher)).toEqual({ 'in/0': 15, 'in/1': 20 });
+      });
+
+      it('must be exactly where the batch begins, or nothing is written', async () => {
+        const publisher = await opened(1, genesis);
+        await published(publisher, step(10, 12));
+        for (const wrong of [step(10, 12), step(11, 13), step(13, 14)]) {
+          expect(await publish(publisher, wrong)).toMatchObject({ outcome: 'fenced' });
+        }
+        const oneWrong = outputBatch(
+          [
+            ['in/0', 12, 13],
+            ['in/1', 19, 21],
+          ],
+          [{ sink: 0, partition: 0, key: 'k', value: 'must not show' }],
+        );
+        expect(await publish(publisher, oneWrong)).toMatchObject({ outcome: 'fenced' });
+        expect(await values()).toEqual(expected(10, 12));
+        const again = await opened(1);
+        expect(await stored(again)).toEqual({ 'in/0': 12, 'in/1': 20 });
+        await published(again, step(12, 13));
+        expect(await values()).toEqual(expected(10, 13));
+      });
+
+      it('are read back with the epoch that the fence holds', async () => {
+        const first = await opened(3, genesis);
+        expect((await world.settle(first.readBack())).epoch).toBe(3);
+        const second = await create();
+        expect(await open(second, 4)).toMatchObject({ outcome: 'opened', storedEpoch: 3 });
+        expect((await world.settle(second.readBack())).epoch).toBe(4);
+      });
+    });
+
+    describe('the fence (S2)', () => {
+      it('knows of no epoch at the first open', async () => {
+        const publisher = await create();
+        expect(await open(publisher, 7)).toEqual({ outcome: 'opened', storedEpoch: undefined });
+      });
+
+      it('refuses whoever opened with a lower epoch', async () => {
+        const old = await opened(1, genesis);
+        await published(old, step(10, 12));
+        const young = await opened(2);
+        expect(await publish(old, step(12, 14))).toEqual({ outcome: 'fenced', byEpoch: 2 });
+        await published(young, step(12, 13));
+        expect(await publish(old, step(13, 14))).toMatchObject({ outcome: 'fenced' });
+        expect(await values()).toEqual(expected(10, 13));
+      });
+
+      it('refuses whoever opened before in the same epoch', async () => {
+        const first = await opened(1, genesis);
+        const second = await opened(1);
+        expect(await publish(first, step(10, 11))).toEqual({ outcome: 'fenced', byEpoch: 1 });
+        await published(second, step(10, 11));
+        expect(await values()).toEqual(expected(10, 11));
+      });
+
+      it('turns away an open with a lower epoch, and the holder notices nothing', async () => {
+        const holder = await opened(5, genesis);
+        const late = await create();
+        expect(await open(late, 4)).toEqual({ outcome: 'fenced', byEpoch: 5 });
+        expect(await publish(late, step(10, 11))).toMatchObject({ outcome: 'fenced' });
+        await published(holder, step(10, 11));
+        expect(await values()).toEqual(expected(10, 11));
+      });
+
+      it('lets the one that was fenced go on after opening again', async () => {
+        const first = await opened(1, genesis);
+        const second = await opened(2);
+        expect(await publish(first, step(10, 11))).toMatchObject({ outcome: 'fenced' });
+        expect(await open(first, 3)).toEqual({ outcome: 'opened', storedEpoch: 2 });
+        await published(first, step(10, 11));
+        expect(await publish(second, step(11, 12))).toMatchObject({ outcome: 'fenced' });
+        expect(await values()).toEqual(expected(10, 11));
+      });
+
+      it('leaves positions stable after open: nothing of the one before arrives any more', async () => {
+        const old = await opened(1, genesis);
+        const underWay = old.publish(step(10, 60));
+        const young = await create();
+        const [outcome] = await world.settle(Promise.all([underWay, young.open(asEpoch(2), undefined)]));
+        const position = (await stored(young))['in/0'];
+        expect(position === 10 || position === 60).toBe(true);
+        if (outcome.outcome === 'published') expect(position).toBe(60);
+        expect(await values()).toEqual(expected(10, position ?? 0));
+        await published(young, step(position ?? 0, 61));
+        expect(await values()).toEqual(expected(10, 61));
+        expect((await publish(old, step(61, 62))).outcome).toBe('fenced');
+      });
+
+      it('lets exactly one of many rivals publish each step', async () => {
+        const rivals = [await opened(1, genesis), await create(), await create()];
+        let position = 10;
+        for (let round = 0; round < 6; round++) {
+          const epoch = 2 + Math.floor(round / 2);
+          const outcomes = await world.settle(
+            Promise.all(
+              rivals.map(async (rival) => {
+                const opening = await rival.open(asEpoch(epoch), undefined);
+                return opening.outcome === 'opened'
+                  ? (await rival.publish(step(position, position + 2))).outcome
+                  : 'not opened';
+              }),
+            ),
+          );
+          const count = outcomes.filter((outcome) => outcome === 'published').length;
+          expect(count).toBeLessThanOrEqual(1);
+          const reader = await opened(epoch);
+          const now = (await stored(reader))['in/0'] ?? -1;
+          expect(now).toBe(position + count * 2);
+          position = now;
+        }
+        expect(await values()).toEqual(expected(10, position));
+      });
+    });
+
+    describe('trouble', () => {
+      it('knows after a lost answer that the batch was published', async () => {
+        const publisher = await opened(1, genesis);
+        world.loseNextAnswer(publisher);
+        await published(publisher, step(10, 12));
+        await published(publisher, step(12, 13));
+        expect(await values()).toEqual(expected(10, 13));
+      });
+
+      it('knows after a lost request that the batch was not published, and can be told to try again', async () => {
+        const publisher = await opened(1, genesis);
+        world.loseNextRequest(publisher);
+        expect(await publish(publisher, step(10, 12))).toMatchObject({ outcome: 'retryable' });
+        expect(await values()).toEqual([]);
+        await published(publisher, step(10, 12));
+        expect(await values()).toEqual(expected(10, 12));
+      });
+
+      it('does not take a lost answer for success when somebody else has opened since', async () => {
+        const old = await opened(1, genesis);
+        world.loseNextRequest(old);
+        const young = await opened(2);
+        expect(await publish(old, step(10, 12))).toEqual({ outcome: 'fenced', byEpoch: 2 });
+        await published(young, step(10, 11));
+        expect(await values()).toEqual(expected(10, 11));
+      });
+
+      it('goes on in the same opening when its connection broke between two batches', async () => {
+        const publisher = await opened(1, genesis);
+        await published(publisher, step(10, 11));
+        await world.settle(world.breakConnection(publisher));
+        await published(publisher, step(11, 12));
+        expect(await values()).toEqual(expected(10, 12));
+      });
+
+      it('loses nothing while the sink is blocked', async () => {
+        const publisher = await opened(1, genesis);
+        const blocked = await world.settle(world.block());
+        expect(await publish(publisher, step(10, 12))).toMatchObject({ outcome: 'retryable' });
+        await world.settle(blocked.release());
+        await published(publisher, step(10, 12));
+        expect(await values()).toEqual(expected(10, 12));
+      });
+
+      it('is fenced, not broken, when it is asked to publish without having opened', async () => {
+        const publisher = await create();
+        expect(await publish(publisher, step(10, 11))).toMatchObject({ outcome: 'fenced' });
+      });
+    });
+
+    describe('following', () => {
+      it('reports positions as they become durable, and fences nobody', async () => {
+        const publisher = await opened(1, genesis);
+        const passive = await create();
+        const seen = new Map<string, number>();
+        const following = passive.follow((positions) => {
+          for (const [of, position] of positions) seen.set(of, position);
+        });
+        await world.until(() => seen.get('in/0') === 10 && seen.get('in/1') === 20);
+        await published(publisher, step(10, 15));
+        await world.until(() => seen.get('in/0') === 15);
+        await published(publisher, step(15, 16));
+        await world.until(() => seen.get('in/0') === 16);
+        await world.settle(following.stop());
+        await published(publisher, step(16, 17));
+        expect(seen.get('in/0')).toBe(16);
+      });
+
+      it('begins before anything was ever published', async () => {
+        const passive = await create();
+        const seen: Positions[] = [];
+        const following = passive.follow((positions) => {
+          seen.push(positions);
+        });
+        await opened(1, genesis);
+        await world.until(() => seen.length > 0);
+        expect(seen[0]?.get('in/0')).toBe(10);
+        await world.settle(following.stop());
+      });
+    });
+  });
+}
