@@ -61,14 +61,14 @@ export class SessionWatch {
   /** Goes on through every kind of trouble until the session has ended or nobody cares any more (L2). */
   async #wait(key: string, signal: AbortSignal): Promise<void> {
     const { clock, answerLimit_ms } = this.#options;
-    for (let tries = 0; !signal.aborted; tries += 1) {
+    for (let tries = 0; ; tries += 1) {
       try {
         await this.#waitOnce(key, signal);
-        if (!signal.aborted) this.#options.onEnded();
+        this.#options.onEnded();
         return;
       } catch {
         // The heartbeat tells of the database's troubles; this connection only makes a take-over quicker.
-        await pause(clock, backoff_ms(tries, answerLimit_ms), signal);
+        if ((await pause(clock, backoff_ms(tries, answerLimit_ms), signal)) === 'aborted') return;
       }
     }
   }

@@ -1,17 +1,19 @@
 // Waiting that can be cut short, and how long to wait between tries.
 import type { Clock } from '@tandem/ports';
 
-/** Resolves after the delay, or at once when the signal is aborted. */
-export async function pause(clock: Clock, delay_ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => {
-    const done = () => {
+/** Resolves after the delay, or at once when the signal is aborted; says whether it is. */
+export async function pause(clock: Clock, delay_ms: number, signal: AbortSignal): Promise<'passed' | 'aborted'> {
+  if (signal.aborted) return 'aborted';
+  return new Promise((resolve) => {
+    const abort = () => {
       timer.cancel();
-      signal.removeEventListener('abort', done);
-      resolve();
+      resolve('aborted');
     };
-    const timer = clock.after(delay_ms, done);
-    signal.addEventListener('abort', done);
+    const timer = clock.after(Math.max(0, delay_ms), () => {
+      signal.removeEventListener('abort', abort);
+      resolve('passed');
+    });
+    signal.addEventListener('abort', abort, { once: true });
   });
 }
 
