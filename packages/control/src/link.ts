@@ -98,7 +98,8 @@ export class Link {
     if (this.#ended) return;
     this.#heardAt_ms = this.#options.clock.now_ms();
     const message = isBinary ? undefined : parseLinkMessage(data.toString());
-    if (message === undefined || (this.#peer === undefined && message.type !== 'hello' && message.type !== 'refused')) {
+    const first = message?.type === 'hello' || message?.type === 'refused' || message?.type === 'ping';
+    if (message === undefined || (this.#peer === undefined && !first)) {
       this.close(linkClosed.badMessage);
       return;
     }
