@@ -25,29 +25,41 @@ function bounded(
   least: number,
   most: number,
   context: z.RefinementCtx,
-  show: (n: number) => string,
+  showValue: (n: number) => string,
 ): void {
   if (value < least || value > most) {
-    context.addIssue({ code: 'custom', message: `must be between ${show(least)} and ${show(most)}` });
+    context.addIssue({ code: 'custom', message: `must be between ${showValue(least)} and ${showValue(most)}` });
   }
 }
 
-function showDuration(ms: number): string {
-  return ms >= 1000 && ms % 1000 === 0 ? `${String(ms / 1000)}s` : `${String(ms)}ms`;
+function show(value: number, units: Readonly<Record<string, number>>): string {
+  const fitting = Object.entries(units).findLast(([, factor]) => value >= factor && value % factor === 0);
+  const [unit, factor] = fitting ?? [Object.keys(units)[0] ?? '', 1];
+  return `${String(value / factor)}${unit}`;
 }
 
-function showSize(bytes: number): string {
-  return bytes >= 1024 ** 2 ? `${String(bytes / 1024 ** 2)}MiB` : `${String(bytes)}B`;
+/** The largest unit that fits without a fraction: `90s`, `5m`. */
+export function showDuration(ms: number): string {
+  return show(ms, durationUnits);
 }
 
-/** Text like `250ms`, `1s`, `2m`, `12h` or `7d`; the result is in ms. Bounds in ms, both included. */
+/** The largest unit that fits without a fraction: `64MiB`. */
+export function showSize(bytes: number): string {
+  return show(bytes, sizeUnits);
+}
+
+/**
+ * Text like `250ms`, `1s`, `2m`, `12h` or `7d`; the result is in ms. Bounds in ms, both included; they stand in the
+ * schema's metadata too, for the configuration reference.
+ */
 export function duration(options: { readonly least_ms: number; readonly most_ms: number }) {
   return z
     .string()
     .transform(withUnit(durationUnits, '250ms or 30s'))
     .superRefine((value, context) => {
       bounded(value, options.least_ms, options.most_ms, context, showDuration);
-    });
+    })
+    .meta({ bounds: `${showDuration(options.least_ms)} to ${showDuration(options.most_ms)}` });
 }
 
 /** Text like `512KiB` or `64MiB`; the result is in bytes. Bounds in bytes, both included. */
@@ -57,5 +69,6 @@ export function size(options: { readonly least_bytes: number; readonly most_byte
     .transform(withUnit(sizeUnits, '64MiB'))
     .superRefine((value, context) => {
       bounded(value, options.least_bytes, options.most_bytes, context, showSize);
-    });
+    })
+    .meta({ bounds: `${showSize(options.least_bytes)} to ${showSize(options.most_bytes)}` });
 }

@@ -1,0 +1,48 @@
+// What an adapter brings to a node, and the list of adapters there are. A new one is a file in adapters/ and a line here.
+import type { Clock, Coordinator, SnapshotStore } from '@tandem/ports';
+import type * as z from 'zod';
+import { postgres } from './adapters/postgres.ts';
+
+/** What the parts of a node that speak to an external system are made from. */
+export interface SystemContext {
+  readonly pair: string;
+  /** The system's own section, as its schema left it. */
+  readonly system: unknown;
+  readonly clock: Clock;
+}
+
+/** What `tandem reset --republish` does to the outputs of an app in one external system. */
+export interface PublishedState {
+  /** One line per thing that would be forgotten, for people. */
+  read(app: string): Promise<readonly string[]>;
+  forget(app: string): Promise<void>;
+}
+
+export interface Adapter {
+  /** Its key in the configuration, and the name of the publisher that writes an app's sinks on this system. */
+  readonly name: string;
+  readonly system: z.ZodType;
+  /** The module that exports `laneAdapter`, bundled into the lanes that use it; undefined: neither sources nor sinks. */
+  readonly laneModule?: string;
+  readonly source?: z.ZodType;
+  readonly sink?: z.ZodType;
+  readonly coordinator?: {
+    readonly schema: z.ZodType;
+    sessionTimeout_ms(options: unknown): number;
+    /** Until it joins it only looks: the view and the app records can be read, and records deleted. */
+    create(context: SystemContext, options: unknown): Coordinator;
+  };
+  readonly store?: {
+    readonly schema: z.ZodType;
+    create(context: SystemContext, options: unknown): SnapshotStore;
+  };
+  /** Makes what Tandem itself needs there (tables, folders); harmless to repeat. */
+  prepare?(context: SystemContext): Promise<void>;
+  /** One line that says what was found there. @throws TandemError where it cannot be reached or used. */
+  reach(context: SystemContext): Promise<string>;
+  published?(context: SystemContext): PublishedState;
+  /** Values that must never be shown. */
+  secrets?(system: unknown): readonly string[];
+}
+
+export const adapters: readonly Adapter[] = [postgres];

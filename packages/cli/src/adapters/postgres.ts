@@ -1,0 +1,100 @@
+// PostgreSQL in all four parts: coordinator, snapshot store, sources and sinks.
+import {
+  createPostgresCoordinator,
+  createPostgresSnapshotStore,
+  forgetPublished,
+  migrate,
+  openConnection,
+  postgresCoordinatorSchema,
+  postgresSinkSchema,
+  postgresSourceSchema,
+  postgresStoreSchema,
+  postgresSystemSchema,
+  readPublished,
+  type PostgresCoordinatorSettings,
+  type PostgresSystem,
+  type Connection,
+} from '@tandem/postgres';
+import { TandemError } from '@tandem/ports';
+import type { Adapter, SystemContext } from '../adapters.ts';
+import { secretsInUrl } from '../configuration/secrets.ts';
+
+const systemOf = (context: SystemContext): PostgresSystem => context.system as PostgresSystem;
+
+export const postgres: Adapter = {
+  name: 'postgres',
+  system: postgresSystemSchema,
+  laneModule: '@tandem/postgres/lane',
+  source: postgresSourceSchema,
+  sink: postgresSinkSchema,
+  coordinator: {
+    schema: postgresCoordinatorSchema,
+    sessionTimeout_ms: (options) => (options as PostgresCoordinatorSettings).sessionTimeout,
+    create(context, options) {
+      const { url, schema } = systemOf(context);
+      const { pair, clock } = context;
+      const { sessionTimeout: sessionTimeout_ms } = options as PostgresCoordinatorSettings;
+      return createPostgresCoordinator({ url, schema, pair, sessionTimeout_ms, clock });
+    },
+  },
+  store: {
+    schema: postgresStoreSchema,
+    create(context) {
+      const { url, schema } = systemOf(context);
+      return createPostgresSnapshotStore({ url, schema, pair: context.pair });
+    },
+  },
+  async prepare(context) {
+    await withConnection(context, (connection) => migrate(connection, systemOf(context).schema));
+  },
+  reach: (context) => withConnection(context, (connection) => describeServer(connection, systemOf(context).schema)),
+  published(context) {
+    const system = systemOf(context);
+    return {
+      async read(app) {
+        const stored = await readPublished(system, context.pair, app);
+        return stored.flatMap(({ publisher, positions, epoch }) => {
+          const shown = [...positions].map(([task, position]) => `${task}:${String(position)}`).join(' ');
+          const fence = epoch === undefined ? 'no fence' : `fence of epoch ${String(epoch)}`;
+          return `what ${publisher} has published, and its ${fence}: ${shown}`;
+        });
+      },
+      async forget(app) {
+        await forgetPublished(system, context.pair, app);
+      },
+    };
+  },
+  secrets: (system) => [...secretsInUrl((system as PostgresSystem).url)],
+};
+
+async function withConnection<T>(context: SystemContext, work: (connection: Connection) => Promise<T>): Promise<T> {
+  const connection = await openConnection({ url: systemOf(context).url, role: 'tool' });
+  try {
+    return await work(connection);
+  } finally {
+    await connection.close();
+  }
+}
+
+async function describeServer(connection: Connection, schema: string): Promise<string> {
+  const { rows } = await connection.query<{ version: string; standby: boolean; present: boolean; may_create: boolean }>(
+    `SELECT current_setting('server_version') AS version, pg_is_in_recovery() AS standby,
+       to_regnamespace(quote_ident($1)) IS NOT NULL AS present,
+       has_database_privilege(current_database(), 'CREATE') AS may_create`,
+    [schema],
+  );
+  const found = rows[0];
+  const at = connection.target;
+  if (found === undefined) throw new TandemError('postgres-unusable', `PostgreSQL at ${at} does not say what it is`);
+  if (found.standby) {
+    throw new TandemError('postgres-standby', `PostgreSQL at ${at} is a standby. Connect to the primary`, {
+      blame: 'user',
+    });
+  }
+  if (!found.present && !found.may_create) {
+    const text = `schema '${schema}' does not exist in PostgreSQL at ${at}, and this user may not create it. Create it, or grant CREATE on the database`;
+    throw new TandemError('postgres-rights', text, { blame: 'user' });
+  }
+  const state = found.present ? `schema ${schema}` : `schema ${schema} will be made at the first start`;
+  return `PostgreSQL ${found.version} at ${at}, ${state}`;
+}

@@ -1,0 +1,71 @@
+// tandem validate: everything that `tandem run` would check, without starting anything.
+import { toError } from '@tandem/ports';
+import { loadApps, makeBundleFolder, type LoadedApp } from '../composition.ts';
+import type { Configuration } from '../configuration/load.ts';
+import { hide } from '../configuration/secrets.ts';
+import { adapterNamed, configurationOf, contextOf, type TargetOptions } from '../targets.ts';
+import type { Terminal } from '../terminal.ts';
+
+export interface ValidateOptions extends TargetOptions {
+  /** Do not connect to anything. */
+  readonly offline?: boolean;
+}
+
+export async function validate(options: ValidateOptions, terminal: Terminal): Promise<number> {
+  const configuration = configurationOf(options, terminal);
+  const { pair, node, coordinator, store } = configuration;
+  terminal.out(`configuration ${configuration.file}: pair ${pair}, node ${node.id}\n`);
+  terminal.out(`  coordinator: ${coordinator.adapter}, store: ${store.adapter}\n`);
+
+  const bundles = makeBundleFolder();
+  try {
+    for (const app of await loadApps(configuration, bundles.folder)) terminal.out(showApp(app));
+  } finally {
+    bundles.remove();
+  }
+  if (options.offline === true) {
+    terminal.out('ok; nothing was connected to (--offline)\n');
+    return 0;
+  }
+  const reached = await reachAll(configuration, terminal);
+  if (reached) terminal.out('ok\n');
+  return reached ? 0 : 1;
+}
+
+function showApp({ configuration: app, description, bundle }: LoadedApp): string {
+  const lanes = app.lanes === 1 ? '1 lane' : `${String(app.lanes)} lanes`;
+  const { app: name, version, topologyHash } = description;
+  const lines = [
+    `app ${name} version ${String(version)}: ${lanes}, topology ${topologyHash}, code ${bundle.hash.slice(0, 12)}`,
+    ...Object.entries(app.sources).map(([source, { adapter, options, startFrom }]) => {
+      const from = typeof startFrom === 'string' ? startFrom : new Date(startFrom.time_ms).toISOString();
+      return `  source ${source}: ${adapter} ${showOptions(options)}, from ${from}`;
+    }),
+    ...Object.entries(app.sinks).map(
+      ([sink, { adapter, options }]) => `  sink ${sink}: ${adapter} ${showOptions(options)}`,
+    ),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function showOptions(options: unknown): string {
+  if (typeof options !== 'object' || options === null) return '';
+  return Object.entries(options)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => `${key} ${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join(', ');
+}
+
+async function reachAll(configuration: Configuration, terminal: Terminal): Promise<boolean> {
+  let all = true;
+  for (const name of Object.keys(configuration.systems)) {
+    try {
+      const found = await adapterNamed(name).reach(contextOf(configuration, name));
+      terminal.out(`${name}: ${hide(found, configuration.secrets)}\n`);
+    } catch (error) {
+      all = false;
+      terminal.error(`tandem: ${hide(toError(error).message, configuration.secrets)}\n`);
+    }
+  }
+  return all;
+}

@@ -1,0 +1,146 @@
+// The composition root: from a checked configuration to a running node. The only place that knows every adapter.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { startNode, type AppOptions, type NodeHandle } from '@tandem/control';
+import { bundleApp, describeApp, systemClock, type AppBundle, type AppDescription, type LaneSpec } from '@tandem/lane';
+import { TandemError } from '@tandem/ports';
+import type { Logger } from 'pino';
+import { bindingMistakes } from './bindings.ts';
+import type { AppConfiguration, Configuration } from './configuration/load.ts';
+import { adapterNamed, contextOf } from './targets.ts';
+
+/** Longest run of processing before a lane's event loop gets its turn. */
+const slice_ms = 10;
+
+export interface LoadedApp {
+  readonly configuration: AppConfiguration;
+  readonly bundle: AppBundle;
+  readonly description: AppDescription;
+}
+
+/** A folder of this process alone, removed when it exits. */
+export function makeBundleFolder(): { readonly folder: string; remove(): void } {
+  const folder = mkdtempSync(path.join(tmpdir(), 'tandem-'));
+  const remove = (): void => {
+    process.off('exit', remove);
+    rmSync(folder, { recursive: true, force: true });
+  };
+  process.once('exit', remove);
+  return { folder, remove };
+}
+
+/**
+ * Bundles and describes every app and checks what it is connected to.
+ * @throws TandemError (blame: user) with one line per mistake.
+ */
+export async function loadApps(configuration: Configuration, folder: string): Promise<readonly LoadedApp[]> {
+  const apps: LoadedApp[] = [];
+  const mistakes: string[] = [];
+  for (const [index, app] of configuration.apps.entries()) {
+    try {
+      const bundle = await bundleApp({
+        module: app.module,
+        ...(app.exportName !== undefined && { exportName: app.exportName }),
+        adapters: laneModules(app),
+        outDir: path.join(folder, String(index)),
+      });
+      const description = await describeApp(bundle);
+      mistakes.push(...bindingMistakes(configuration, index, description));
+      const twin = apps.find((other) => other.description.app === description.app);
+      if (twin !== undefined) {
+        const text = `is named '${description.app}', like another one of this pair. Give each app a name of its own`;
+        mistakes.push(configuration.mistake(['apps', index], text));
+      }
+      apps.push({ configuration: app, bundle, description });
+    } catch (error) {
+      if (!(error instanceof TandemError) || error.blame !== 'user') throw error;
+      mistakes.push(configuration.mistake(['apps', index, 'module'], error.message));
+    }
+  }
+  if (mistakes.length > 0) throw new TandemError('app', mistakes.join('\n'), { blame: 'user' });
+  return apps;
+}
+
+/** By adapter name, the modules that are bundled into the app's lanes. */
+function laneModules(app: AppConfiguration): string[] {
+  const names = [...Object.values(app.sources), ...Object.values(app.sinks)].map(({ adapter }) => adapter);
+  return [...new Set(names)].flatMap((name) => adapterNamed(name).laneModule ?? []);
+}
+
+/** One spec per lane; sinks on the same system share a publisher, so that one transaction writes them all. */
+export function laneSpecs(configuration: Configuration, { configuration: app, description }: LoadedApp): LaneSpec[] {
+  const sinks = Object.entries(app.sinks);
+  const publishers = [...new Set(sinks.map(([, choice]) => choice.adapter))].map((adapter) => ({
+    publisher: adapter,
+    adapter,
+    system: configuration.systems[adapter],
+    sinks: sinks
+      .filter(([, choice]) => choice.adapter === adapter)
+      .map(([sink, choice]) => ({ sink, binding: choice.options })),
+  }));
+  const sources = Object.entries(app.sources).map(([source, choice]) => ({
+    source,
+    adapter: choice.adapter,
+    system: configuration.systems[choice.adapter],
+    binding: choice.options,
+    startFrom: choice.startFrom,
+  }));
+  return Array.from({ length: app.lanes }, (_, lane) => ({
+    pair: configuration.pair,
+    app: description.app,
+    lane,
+    lanes: app.lanes,
+    sources,
+    publishers,
+    queueLimit_bytes: Math.floor(app.queueLimit_bytes / app.lanes),
+    publishMaxOutputs: app.publishMaxOutputs,
+    publishMaxBytes: app.publishMaxBytes,
+    inSyncLag_inputs: app.inSyncLag_inputs,
+    slice_ms,
+  }));
+}
+
+/** Bundles, checks, prepares the systems and starts. The bundles live until the process exits. */
+export async function runNode(configuration: Configuration, log: Logger): Promise<NodeHandle> {
+  const { folder } = makeBundleFolder();
+  const loaded = await loadApps(configuration, folder);
+  for (const adapter of Object.keys(configuration.systems)) {
+    await adapterNamed(adapter).prepare?.(contextOf(configuration, adapter));
+  }
+  const apps: AppOptions[] = loaded.map((app) => ({
+    description: app.description,
+    bundle: app.bundle,
+    lanes: laneSpecs(configuration, app),
+  }));
+  const { pair, node, stateSync, outputSync, persistence, link, switchover, lane } = configuration;
+  return startNode({
+    pair,
+    node,
+    coordinator: makeCoordinator(configuration),
+    store: makeStore(configuration),
+    apps,
+    stateSync,
+    outputSync,
+    persistence,
+    link,
+    switchover,
+    lane,
+    clock: systemClock,
+    log,
+  });
+}
+
+export function makeCoordinator(configuration: Configuration) {
+  const { adapter, options } = configuration.coordinator;
+  const made = adapterNamed(adapter).coordinator?.create(contextOf(configuration, adapter), options);
+  if (made === undefined) throw new Error(`${adapter} is no coordinator`);
+  return made;
+}
+
+export function makeStore(configuration: Configuration) {
+  const { adapter, options } = configuration.store;
+  const made = adapterNamed(adapter).store?.create(contextOf(configuration, adapter), options);
+  if (made === undefined) throw new Error(`${adapter} is no snapshot store`);
+  return made;
+}
