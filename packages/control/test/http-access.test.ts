@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { checkUpgrade, refuseUpgrade } from '../src/http/access.ts';
 import { defaultLimits } from '../src/http/server.ts';
-import { doors, start, token, type Running } from './http-fixture.ts';
+import { doors, guarded, start, token, type Running } from './http-fixture.ts';
 import type { NodeDoors } from '../src/api.ts';
 
 let running: Running | undefined;
@@ -19,19 +19,6 @@ afterEach(async () => {
 });
 
 const open: Partial<NodeDoors> = { token, loopback: false };
-const guarded = [
-  ['GET', '/metrics'],
-  ['GET', '/v1/node'],
-  ['GET', '/v1/pair'],
-  ['POST', '/v1/pair/switchover'],
-  ['GET', '/v1/apps'],
-  ['GET', '/v1/apps/orders'],
-  ['GET', '/v1/apps/orders/snapshot'],
-  ['GET', '/v1/apps/orders/published'],
-  ['GET', '/v1/apps/orders/revisions'],
-  ['POST', '/v1/apps/orders/revisions'],
-  ['GET', '/v1/apps/orders/revisions/7'],
-] as const;
 
 describe('with a token', () => {
   it.each(guarded)('%s %s is served to the right token only', async (method, path) => {

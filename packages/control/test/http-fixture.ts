@@ -9,6 +9,21 @@ import type { AppReport, AppSummary, NodeDoors, NodeReport } from '../src/api.ts
 
 export const token = 'correct-horse-battery';
 
+/** Every route that only those with access may use. */
+export const guarded = [
+  ['GET', '/metrics'],
+  ['GET', '/v1/node'],
+  ['GET', '/v1/pair'],
+  ['POST', '/v1/pair/switchover'],
+  ['GET', '/v1/apps'],
+  ['GET', '/v1/apps/orders'],
+  ['GET', '/v1/apps/orders/snapshot'],
+  ['GET', '/v1/apps/orders/published'],
+  ['GET', '/v1/apps/orders/revisions'],
+  ['POST', '/v1/apps/orders/revisions'],
+  ['GET', '/v1/apps/orders/revisions/7'],
+] as const;
+
 export const summary: AppSummary = {
   app: 'orders',
   version: 3,

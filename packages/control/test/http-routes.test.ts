@@ -1,5 +1,7 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { TandemError } from '@tandem/ports';
-import { appReport, nodeReport, start, summary, type Answer, type Running } from './http-fixture.ts';
+import { appReport, guarded, nodeReport, start, summary, type Answer, type Running } from './http-fixture.ts';
 import type { NodeDoors } from '../src/api.ts';
 
 let running: Running | undefined;
@@ -238,5 +240,21 @@ describe('what goes wrong', () => {
       status: 404,
     });
     expect(server.logged[0]).not.toContain('secret');
+  });
+});
+
+describe('docs/http-api.md', () => {
+  it('describes routes that are there, and every guarded one', async () => {
+    const page = await readFile(join(__dirname, '../../../docs/http-api.md'), 'utf8');
+    const described = [...page.matchAll(/^### (GET|POST) (\S+)$/gm)].map(([, method = '', path = '']) => {
+      return `${method} ${path.replace(':app', 'orders').replace(':revision', '7')}`;
+    });
+    expect(described).toEqual(expect.arrayContaining(guarded.map(([method, path]) => `${method} ${path}`)));
+    const server = await node();
+    for (const route of described) {
+      const [method = '', path = ''] = route.split(' ');
+      const { status } = await server.ask(path, { method });
+      expect([route, status < 300]).toEqual([route, true]);
+    }
   });
 });
