@@ -9,8 +9,6 @@ export {
 } from './coordinator.ts';
 export { createPostgresSnapshotStore, type PostgresSnapshotStoreOptions } from './snapshot-store.ts';
 export * from './log-configuration.ts';
-export { forgetPublished, readPublished, type StoredPublisher } from './publisher-stored.ts';
-export * from './log-configuration.ts';
 export { LogWriter, openLogWriter, type Appended, type LogWriterOptions, type RecordOptions } from './log-writer.ts';
 export { createPostgresPublisher, type PublisherOptions, type PublisherSettings } from './publisher.ts';
 export { forgetPublished, forgetReader, readPublished, type StoredPublisher } from './publisher-stored.ts';

@@ -16,6 +16,7 @@ export class Proxy {
   #isBlackHole = false;
   #isDead = false;
   #doom: RegExp | undefined;
+  #lost: RegExp | undefined;
 
   private constructor(server: Server, url: string) {
     this.#server = server;
@@ -62,6 +63,11 @@ export class Proxy {
     this.breakLinks();
   }
 
+  /** The process is back. */
+  revive(): void {
+    this.#isDead = false;
+  }
+
   breakLinks(): void {
     for (const { client, server } of this.#links) {
       client.destroy();
@@ -72,6 +78,11 @@ export class Proxy {
   /** The next request that matches is passed on; its answer is swallowed and the connection breaks. */
   loseAnswerTo(request: RegExp): void {
     this.#doom = request;
+  }
+
+  /** The next request that matches is swallowed and the connection breaks. */
+  loseRequest(request: RegExp): void {
+    this.#lost = request;
   }
 
   async close(): Promise<void> {
@@ -88,6 +99,11 @@ export class Proxy {
     const link: Link = { client, server, isDoomed: false };
     this.#links.add(link);
     client.on('data', (bytes) => {
+      if (this.#lost?.test(bytes.toString('latin1')) === true) {
+        this.#lost = undefined;
+        client.destroy();
+        return;
+      }
       if (this.#doom?.test(bytes.toString('latin1')) === true) {
         this.#doom = undefined;
         link.isDoomed = true;
