@@ -21,14 +21,27 @@ function freeze(value: unknown, where: string): void {
   }
   // Bytes cannot be frozen.
   if (value === null || Object.isFrozen(value) || value instanceof Uint8Array) return;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (!Array.isArray(value) && prototype !== Object.prototype && prototype !== null) {
+  if (!Array.isArray(value) && !isPlain(value)) {
     const name = value.constructor.name;
     const hint = value instanceof Promise ? 'operators are synchronous' : 'keep plain objects and arrays only';
     throw new TypeError(`${where}: a ${name} cannot be kept as state; ${hint}`);
   }
   Object.freeze(value);
   for (const [name, part] of Object.entries(value)) freeze(part, `${where}, ${name}`);
+}
+
+/** By its shape, not by identity: test runners have globals of their own. */
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+/** Plain data again, sharing nothing with the original: what a snapshot and a restore do to it. */
+export function copyState(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (value instanceof Uint8Array) return value.slice();
+  if (Array.isArray(value)) return value.map(copyState);
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, copyState(part)]));
 }
 
 /** A TypeError that says that frozen state was changed, in words that say what to do; others as they are. */

@@ -4,7 +4,7 @@ import type { App, Formats } from './dsl.ts';
 import { InputError, TopologyError } from './errors.ts';
 import type { AnyFormat, Format } from './format.ts';
 import type { InputRecord, OutputCollector, StateStore, TaskProgram } from './runtime.ts';
-import { explainMutation, freezeState } from './state-guard.ts';
+import { copyState, explainMutation, freezeState } from './state-guard.ts';
 
 type ReadBy<F> = F extends Format<infer Read, unknown, string | null> ? Read : never;
 type WrittenBy<F> = F extends Format<unknown, infer Write, string | null> ? Write : never;
@@ -152,7 +152,7 @@ class Driver {
     const after = this.#topology.createTask(task.source, task.partition, task.outlet);
     for (const [i, store] of before.stores.entries()) {
       for (const entry of snapshotOf(store)) {
-        const copy = structuredClone(entry);
+        const copy = entry.map(copyState);
         for (const part of copy) freezeState(store.name, part);
         after.stores[i]?.restore(copy);
       }

@@ -49,7 +49,7 @@ test('a cut restores to what the store held when it was opened, in insertion ord
       const log = new InputLog();
       const store = new KeyedStore('s', log);
       let model = new Map<string, unknown>();
-      let open: { cut: StoreCut; expected: Pairs; got: [string, unknown][] } | undefined;
+      let open: { cut: StoreCut; expected: Pairs; got: (readonly [string, unknown])[] } | undefined;
 
       for (const each of steps) {
         if (each === 'open') {
@@ -159,8 +159,11 @@ test('one cut at a time, and none is used after it was closed', () => {
   store.openCut().close();
 });
 
-test.each([[['a']], [['a', undefined]], [[1, 2]], [['a', 1, 2]]])('an entry that is not one is refused: %j', (entry) => {
-  expect(() => {
-    new KeyedStore('s', new InputLog()).restore(entry);
-  }).toThrow('not an entry');
-});
+test.each([[['a']], [['a', undefined]], [[1, 2]], [['a', 1, 2]]])(
+  'an entry that is not one is refused: %j',
+  (entry) => {
+    expect(() => {
+      new KeyedStore('s', new InputLog()).restore(entry);
+    }).toThrow('not an entry');
+  },
+);
