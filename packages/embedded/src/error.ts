@@ -14,5 +14,6 @@ export class EmbeddedError extends Error {
 
 /** Whether something thrown by node carries this errno, for instance `ENOENT`. */
 export function hasErrno(thrown: unknown, errno: string): boolean {
-  return thrown instanceof Error && 'code' in thrown && thrown.code === errno;
+  // Not by class: an error of node itself is of another realm inside a test's.
+  return typeof thrown === 'object' && thrown !== null && 'code' in thrown && thrown.code === errno;
 }

@@ -1,0 +1,12 @@
+// What demo, benchmarks and failover tests share: real node processes and an independent look at what they put out.
+// Nothing of the runtime is imported here: it speaks HTTP, SQL and signals.
+export { stopwatch, until, waitFor, type Deadline } from './waiting.ts';
+export { freePort, NodeProcess, type NodeCommand } from './node-process.ts';
+export { Pair, type AppBinding, type PairOptions, type NodeView } from './pair.ts';
+export { Reaper } from './reaper.ts';
+export { LogReader, readLog, type LogRecord } from './log-reader.ts';
+export { ArrivalClock, percentile, summarise, type Summary } from './statistics.ts';
+export { Generator, murmur2, partitionOf, type Drawn } from './generator.ts';
+export { SteadyCheck, steadyValue, type SteadyVerdict } from './steady.ts';
+export { pace, type Paced } from './pacing.ts';
+export { cpuSeconds, memoryPeak_mb } from './usage.ts';
