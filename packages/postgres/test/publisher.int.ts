@@ -1,10 +1,10 @@
 import type { TestDatabase } from '@tandem/embedded';
 import { describePublisher } from '@tandem/ports/contract';
-import { createPostgresPublisher, type PostgresSinkBinding } from '@tandem/postgres';
 import type { Publisher } from '@tandem/ports';
-import { clock, until } from './support/clock.ts';
+import { until } from './support/clock.ts';
 import { freshDatabase, withClient } from './support/database.ts';
 import { Proxy } from './support/proxy.ts';
+import { createPublisher, holdLock } from './support/publishing.ts';
 
 let database: TestDatabase;
 let worlds = 0;
@@ -16,17 +16,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await database.drop();
 });
-
-function create(app: string, url: string, sinks: readonly PostgresSinkBinding[]) {
-  return createPostgresPublisher({
-    system: { url, schema: 'tandem' },
-    sinks: sinks.map((binding, index) => ({ sink: `sink${String(index)}`, binding })),
-    scope: { pair: 'p', app, lane: 0, lanes: 1, tasks: ['in/0', 'in/1'] },
-    clock,
-    log: () => undefined,
-    settings: { lockLimit_ms: 100, retry_ms: 10, followPoll_ms: 50 },
-  });
-}
 
 describePublisher('PostgreSQL', async () => {
   const app = `app${String(worlds++)}`;
@@ -40,10 +29,10 @@ describePublisher('PostgreSQL', async () => {
   return Promise.resolve({
     create: async () => {
       const proxy = await Proxy.open(database.url);
-      const publisher = await create(
-        app,
+      const publisher = await createPublisher(
         proxy.url,
-        logs.map((log) => ({ log, create: { partitions: 3 } })),
+        app,
+        Object.fromEntries(logs.map((log) => [log, { log, create: { partitions: 3 } }])),
       );
       proxies.set(publisher, proxy);
       return publisher;
@@ -80,7 +69,7 @@ describePublisher('PostgreSQL', async () => {
       return Promise.resolve();
     },
     block: async () => {
-      const release = await holdLock(`LOCK TABLE tandem."log_${logs[0] ?? ''}" IN SHARE MODE`);
+      const release = await holdLock(database.url, `LOCK TABLE tandem."log_${logs[0] ?? ''}" IN SHARE MODE`);
       return { release };
     },
     until,
@@ -90,26 +79,3 @@ describePublisher('PostgreSQL', async () => {
     },
   });
 });
-
-/** Runs the statement in a transaction of another session that stays open until it is released. */
-async function holdLock(statement: string): Promise<() => Promise<void>> {
-  let release: () => void = () => undefined;
-  let held: () => void = () => undefined;
-  const isHeld = new Promise<void>((resolve) => {
-    held = resolve;
-  });
-  const ended = withClient(database.url, async (client) => {
-    await client.query('BEGIN');
-    await client.query(statement);
-    held();
-    await new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    await client.query('ROLLBACK');
-  });
-  await Promise.race([isHeld, ended]);
-  return async () => {
-    release();
-    await ended;
-  };
-}
