@@ -1,0 +1,35 @@
+// Tells control about published positions, gathered for a moment so that a busy lane does not flood it.
+import type { Position, TaskId } from '@tandem/pair';
+import type { Clock, Timer } from '@tandem/ports';
+import type { PositionTexts } from './messages.ts';
+
+const gather_ms = 5;
+
+export class PublishedReport {
+  readonly #clock: Clock;
+  readonly #send: (positions: PositionTexts) => void;
+  readonly #moved = new Map<TaskId, Position>();
+  #timer: Timer | undefined;
+
+  constructor(clock: Clock, send: (positions: PositionTexts) => void) {
+    this.#clock = clock;
+    this.#send = send;
+  }
+
+  add(task: TaskId, position: Position): void {
+    this.#moved.set(task, position);
+    this.#timer ??= this.#clock.after(gather_ms, () => {
+      this.flush();
+    });
+  }
+
+  flush(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    if (this.#moved.size === 0) return;
+    const positions: Record<TaskId, string> = {};
+    for (const [task, position] of this.#moved) positions[task] = String(position);
+    this.#moved.clear();
+    this.#send(positions);
+  }
+}
