@@ -29,16 +29,22 @@ export interface VersionedAppRecord {
 export interface CoordinatorListener {
   /** The view, right after joining and whenever it changed. */
   onView(view: View): void;
-  /** No confirmed answer until the authority deadline passed (lost), or one again (back). */
+  /**
+   * Lost: no renewal was confirmed until the self-fence deadline, two thirds of the session time-out after the last
+   * one was sent. Back: one is again, and `onView` has just been given what is true now.
+   */
   onConnection(state: 'lost' | 'back', cause: string): void;
 }
 
-/** All calls have a deadline of their own: none stays pending for longer than one session time-out. */
+/**
+ * All calls have a deadline of their own: none stays pending for longer than one session time-out, but for `join`,
+ * which may also connect for the first time and wait for the lease of a silent predecessor.
+ */
 export interface Coordinator {
   /** The session time-out in force (negotiated), in ms; known after join. */
   readonly sessionTimeout_ms: number;
   /**
-   * Enters as a member and keeps the session alive until `leave`. Views reach the listener from then on.
+   * Enters as a member and keeps the session alive until `leave`, for ever: trouble is told to the listener. Views reach the listener from then on.
    * @throws TandemError when the coordinator cannot be reached or another live process has the same node id.
    */
   join(self: Member, listener: CoordinatorListener): Promise<void>;

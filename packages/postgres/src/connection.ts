@@ -61,8 +61,9 @@ export class Connection {
     });
   }
 
+  /** Ended, or given up and about to end. */
   get isClosed(): boolean {
-    return this.#isClosed;
+    return this.#isClosed || this.#socket.destroyed;
   }
 
   /** Resolves once the connection has ended, with what ended it; never rejects. */
