@@ -3,7 +3,7 @@
 import { defineApp, json, tumbling } from '@tandem/streams';
 import { z } from 'zod';
 
-const Reading = z.object({ id: z.string(), amount: z.number(), ts: z.int(), pad: z.string() });
+const Reading = z.object({ id: z.string(), amount: z.number(), ts: z.number(), pad: z.string() });
 const Doubled = z.object({ ...Reading.shape, double: z.number() });
 
 /** Drops small amounts, doubles the others. */
@@ -25,16 +25,16 @@ export const w1 = defineApp({
 const Sent = z.object({
   id: z.string(),
   amount: z.number(),
-  ts: z.int(),
-  seq: z.int().optional(),
+  ts: z.number(),
+  seq: z.number().optional(),
   sent: z.number().optional(),
 });
 const Counted = z.object({
   id: z.string(),
-  count: z.int(),
+  count: z.number(),
   sum: z.number(),
-  ts: z.int(),
-  seq: z.int().optional(),
+  ts: z.number(),
+  seq: z.number().optional(),
   sent: z.number().optional(),
 });
 type Counted = z.infer<typeof Counted>;
@@ -62,8 +62,8 @@ export const w2 = defineApp({
   },
 });
 
-const Timed = z.object({ id: z.string(), ts: z.int() });
-const Windowed = z.object({ id: z.string(), start: z.int(), count: z.int() });
+const Timed = z.object({ id: z.string(), ts: z.number() });
+const Windowed = z.object({ id: z.string(), start: z.number(), count: z.number() });
 
 /** Count per key and 10 seconds of event time, put out when the window closes. */
 export const w3 = defineApp({
