@@ -9,7 +9,7 @@ export interface AppMetricsInput {
   readonly output: AppOutput;
   readonly inSync: boolean;
   readonly laneRestarts: number;
-  /** By lane number; undefined where a lane did not answer: its series are left out of this scrape. */
+  /** By lane number, as last reported; undefined where a lane has not reported yet: its series are left out. */
   readonly lanes: readonly (LaneStatus | undefined)[];
   /** Of snapshots taken by this process, for a peer or for the store. */
   readonly snapshots: {
@@ -246,7 +246,7 @@ function laneSeries(series: Series): Fill {
   const heap = series.gauge('tandem_lane_heap_bytes', 'Heap in use by the worker thread of the lane.', lane);
   const pause = series.gauge(
     'tandem_lane_longest_pause_seconds',
-    'Longest pause between two turns of its processing loop since the last status.',
+    'Longest pause between two turns of its processing loop in the time of its last report.',
     lane,
   );
   const troubles = series.gauge('tandem_lane_troubles', 'What keeps its sources and publishers from work.', lane);

@@ -93,7 +93,7 @@ describe('metrics', () => {
     );
   });
 
-  it('leave out what is not known, and lanes that did not answer', async () => {
+  it('leave out what is not known, and lanes that have not reported', async () => {
     const lines = await scraped({
       ...input,
       apps: [
