@@ -44,7 +44,8 @@ export interface Coordinator {
   /** The session time-out in force (negotiated), in ms; known after join. */
   readonly sessionTimeout_ms: number;
   /**
-   * Enters as a member and keeps the session alive until `leave`, for ever: trouble is told to the listener. Views reach the listener from then on.
+   * Enters as a member and keeps the session alive until `leave`, whatever trouble there is. Views reach the listener
+   * from then on.
    * @throws TandemError when the coordinator cannot be reached or another live process has the same node id.
    */
   join(self: Member, listener: CoordinatorListener): Promise<void>;

@@ -180,7 +180,9 @@ export class Membership {
     } catch (thrown) {
       this.#session = undefined;
       session.destroy();
-      throw thrown;
+      if (thrown instanceof TandemError) throw thrown;
+      const message = `joining pair '${pair}' failed (${toError(thrown).message}). Check the database.`;
+      throw new TandemError('coordinator-failed', message, { cause: thrown });
     }
   }
 

@@ -37,6 +37,7 @@ export class MemberSession {
       role: 'coordinator',
       node: options.node,
       connectLimit_ms: options.connectLimit_ms,
+      queryLimit_ms: options.connectLimit_ms,
       signal: options.signal,
       settings: {
         // A holder that is stopped or cut off falls silent; only this ends its session on the server.

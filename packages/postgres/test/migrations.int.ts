@@ -64,6 +64,7 @@ describe('migrations', () => {
     await connection.query(`GRANT SELECT ON ALL TABLES IN SCHEMA tandem TO "${role}"`);
     await connection.query(`SET ROLE "${role}"`);
     await migrate(connection, 'tandem', [first]);
+    await expect(migrate(connection, 'tandem', [first, second])).rejects.toMatchObject({ code: 'schema-rights' });
     await connection.query('RESET ROLE');
     await connection.query(`DROP OWNED BY "${role}"`);
     await connection.query(`DROP ROLE "${role}"`);

@@ -1,6 +1,7 @@
 // Brings the schema up to what this version needs: numbered steps, each applied once, all or nothing.
 import { createHash } from 'node:crypto';
 import { TandemError } from '@tandem/ports';
+import { DatabaseError } from 'pg';
 import type { Connection } from '../connection.ts';
 import { lockKey, quoteSchema } from '../schema.ts';
 import { coordination } from './0001-coordination.ts';
@@ -46,6 +47,13 @@ export async function migrate(
     await connection.query('COMMIT');
   } catch (thrown) {
     if (!connection.isClosed) await connection.query('ROLLBACK').catch(() => undefined);
+    if (thrown instanceof DatabaseError && thrown.code === '42501') {
+      throw new TandemError(
+        'schema-rights',
+        `no right to make tables in schema '${schema}' of ${connection.target} (${thrown.message}). Grant CREATE, or let another user start it once.`,
+        { blame: 'user', cause: thrown },
+      );
+    }
     throw thrown;
   }
 }
