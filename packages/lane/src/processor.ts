@@ -1,7 +1,7 @@
 // The processing loop: takes what the sources have, applies it record by record, and gives way to the lane's event
 // loop between slices. It sleeps when nothing is at hand; readers, publishers and messages wake it.
 import type { QueueBudget } from '@tandem/pair';
-import type { Clock, SourceBatch, SourceReader } from '@tandem/ports';
+import type { Clock, SourceBatch, SourceGap, SourceReader } from '@tandem/ports';
 import { LaneFailure, toLaneFailure } from './failure.ts';
 import type { LaneTask } from './task.ts';
 
@@ -130,11 +130,7 @@ export class Processor {
         const taken = source.reader.take();
         if (taken === undefined) continue;
         if (taken.kind === 'gap') {
-          throw new LaneFailure(
-            'input-gap',
-            `source '${source.source}' no longer holds partition ${String(taken.partition)} position ${String(taken.wanted)}: ` +
-              `the first that is there is ${String(taken.first)}; a newer snapshot or a reset is needed`,
-          );
+          throw gap(source.source, taken);
         }
         source.batch = taken;
       }
@@ -176,4 +172,14 @@ export class Processor {
       }
     }
   }
+}
+
+function gap(source: string, { partition, wanted, first }: SourceGap): LaneFailure {
+  const where = `partition ${String(partition)} position ${String(wanted)}`;
+  return new LaneFailure(
+    'input-gap',
+    wanted < first
+      ? `source '${source}' no longer holds ${where}: the first that is there is ${String(first)}; a newer snapshot or a reset is needed`
+      : `source '${source}' ends before ${where}; was it deleted and made anew? A reset is needed`,
+  );
 }
