@@ -46,20 +46,23 @@ export async function publishTransaction(
   // One write to the socket for all of it.
   const { stream } = client.connection;
   stream.cork();
-  send({ text: 'BEGIN' });
-  send({
-    name: 'begin publish',
-    text: `SELECT ${schema}.begin_publish($1, $2, $3, $4, $5, $6, $7::text[], $8::bigint[])`,
-    values: [pair, app, publisher, lane, opening.epoch, opening.opening, tasks, froms],
-  });
-  for (const writer of writers) send(writer.statement(opening.opening), writer);
-  send({
-    name: 'end publish',
-    text: `SELECT ${schema}.end_publish($1, $2, $3, $4, $5::text[], $6::bigint[], $7::bigint[], $8)`,
-    values: [pair, app, publisher, opening.opening, tasks, froms, tos, key.channel],
-  });
-  send({ text: 'COMMIT' });
-  stream.uncork();
+  try {
+    send({ text: 'BEGIN' });
+    send({
+      name: 'begin publish',
+      text: `SELECT ${schema}.begin_publish($1, $2, $3, $4, $5, $6, $7::text[], $8::bigint[])`,
+      values: [pair, app, publisher, lane, opening.epoch, opening.opening, tasks, froms],
+    });
+    for (const writer of writers) send(writer.statement(opening.opening), writer);
+    send({
+      name: 'end publish',
+      text: `SELECT ${schema}.end_publish($1, $2, $3, $4, $5::text[], $6::bigint[], $7::bigint[], $8)`,
+      values: [pair, app, publisher, opening.opening, tasks, froms, tos, key.channel],
+    });
+    send({ text: 'COMMIT' });
+  } finally {
+    stream.uncork();
+  }
   try {
     const settled = await connection.limited(Promise.allSettled(steps.map((step) => step.answer)), limit_ms);
     return outcomeOf(steps, settled);
@@ -80,15 +83,24 @@ function outcomeOf(
   }
   const failed = settled[failedAt];
   const cause = toError(failed?.status === 'rejected' ? failed.reason : undefined);
-  // A session that ended (FATAL) or was lost may have committed before; any other error rolled everything back.
-  const sessionGone = settled.some(
-    (answer) =>
-      answer.status === 'rejected' && !(answer.reason instanceof DatabaseError && answer.reason.severity === 'ERROR'),
-  );
-  if (sessionGone || !(cause instanceof DatabaseError)) return { outcome: 'unknown', cause };
+  const isLost = settled.some((answer, index) => {
+    return answer.status === 'rejected' && mayHaveCommitted(answer.reason, index === steps.length - 1);
+  });
+  if (isLost || !(cause instanceof DatabaseError)) return { outcome: 'unknown', cause };
   if (cause.code === 'TD001') return { outcome: 'fenced', byEpoch: epochFrom(cause.detail) };
-  if (isTransient(cause)) return { outcome: 'retryable', cause };
+  // A server that is being replaced may be read-only for a while (25006).
+  if (isTransient(cause) || cause.code === '25006') return { outcome: 'retryable', cause };
   return { outcome: 'fatal', cause: refusal(cause, steps[failedAt]?.writer) };
+}
+
+/**
+ * An ordinary error rolls everything back. One that ends the session, or that comes of the server's own failure while
+ * it commits, tells nothing. Severity would say so too, but it comes in the server's language.
+ */
+function mayHaveCommitted(error: unknown, isCommit: boolean): boolean {
+  if (!(error instanceof DatabaseError)) return true;
+  const code = error.code ?? '';
+  return /^(08|57P|25P03|25P04)/.test(code) || (isCommit && /^(53|57|58|XX)/.test(code));
 }
 
 function refusal(cause: DatabaseError, writer: SinkWriter | undefined): Error {

@@ -56,6 +56,12 @@ export interface PublisherOptions {
   readonly settings?: Partial<PublisherSettings>;
 }
 
+interface Ready {
+  readonly outcome: 'ready';
+  readonly connection: Connection;
+  readonly opening: Opening;
+}
+
 const defaults: PublisherSettings = {
   lockLimit_ms: 2000,
   statementLimit_ms: 10_000,
@@ -165,7 +171,8 @@ export class PostgresPublisher implements Publisher {
   }
 
   async publish(batch: OutputBatch): Promise<PublishOutcome> {
-    const ready = await this.#ensureConnected();
+    // Without waiting where nothing is amiss: the server is at work before the lane goes on processing.
+    const ready = this.#ready() ?? (await this.#reconnected());
     if (ready.outcome !== 'ready') return ready;
     try {
       try {
@@ -239,14 +246,17 @@ export class PostgresPublisher implements Publisher {
     }
   }
 
+  #ready(): Ready | undefined {
+    const connection = this.#connection;
+    const opening = this.#opening;
+    if (connection === undefined || connection.isClosed || opening === undefined) return undefined;
+    return { outcome: 'ready', connection, opening };
+  }
+
   /** Nothing has been sent yet: a connection lost since the last publish is replaced, the opening stays. */
-  async #ensureConnected(): Promise<
-    | { readonly outcome: 'ready'; readonly connection: Connection; readonly opening: Opening }
-    | Extract<PublishOutcome, { outcome: 'fenced' | 'retryable' }>
-  > {
+  async #reconnected(): Promise<Ready | Extract<PublishOutcome, { outcome: 'fenced' | 'retryable' }>> {
     const opening = this.#opening;
     if (opening === undefined) return { outcome: 'fenced', byEpoch: undefined };
-    if (this.#connection?.isClosed === false) return { outcome: 'ready', connection: this.#connection, opening };
     let connection: Connection | undefined;
     try {
       connection = await this.#connect('publisher');
@@ -260,10 +270,7 @@ export class PostgresPublisher implements Publisher {
   async #adopt(
     connection: Connection,
     opening: Opening,
-  ): Promise<
-    | { readonly outcome: 'ready'; readonly connection: Connection; readonly opening: Opening }
-    | Extract<PublishOutcome, { outcome: 'fenced' }>
-  > {
+  ): Promise<Ready | Extract<PublishOutcome, { outcome: 'fenced' }>> {
     const { clock } = this.#options;
     const gone = await endBackend(connection, opening.backend, clock, this.#settings.resolveLimit_ms);
     const adopted = gone ? await adoptFence(connection, this.#key, opening) : undefined;

@@ -17,6 +17,7 @@ export class Proxy {
   #isDead = false;
   #doom: RegExp | undefined;
   #lost: RegExp | undefined;
+  #spoiled: { readonly part: string; readonly replacement: string } | undefined;
 
   private constructor(server: Server, url: string) {
     this.#server = server;
@@ -85,6 +86,11 @@ export class Proxy {
     this.#lost = request;
   }
 
+  /** In the next request that holds `part` its first occurrence is replaced by something of the same length. */
+  spoilRequest(part: string, replacement: string): void {
+    this.#spoiled = { part, replacement };
+  }
+
   async close(): Promise<void> {
     this.breakLinks();
     await new Promise((resolve) => this.#server.close(resolve));
@@ -108,7 +114,7 @@ export class Proxy {
         this.#doom = undefined;
         link.isDoomed = true;
       }
-      server.write(bytes);
+      server.write(this.#spoil(bytes));
     });
     server.on('data', (bytes) => {
       if (link.isDoomed) client.destroy();
@@ -126,5 +132,14 @@ export class Proxy {
       });
     }
     if (!this.#isBlackHole) client.resume();
+  }
+
+  #spoil(bytes: Buffer): Buffer {
+    if (this.#spoiled === undefined) return bytes;
+    const { part, replacement } = this.#spoiled;
+    const found = bytes.indexOf(part);
+    if (found < 0) return bytes;
+    this.#spoiled = undefined;
+    return Buffer.concat([bytes.subarray(0, found), Buffer.from(replacement), bytes.subarray(found + part.length)]);
   }
 }

@@ -1,0 +1,81 @@
+import type { TestDatabase } from '@tandem/embedded';
+import { asEpoch, asPosition } from '@tandem/pair';
+import { outputBatch } from '@tandem/ports/contract';
+import { until } from './support/clock.ts';
+import { freshDatabase, withClient } from './support/database.ts';
+import { Proxy } from './support/proxy.ts';
+import { createPublisher } from './support/publishing.ts';
+
+let database: TestDatabase;
+let proxy: Proxy;
+
+beforeAll(async () => {
+  database = await freshDatabase();
+  proxy = await Proxy.open(database.url);
+  await withClient(database.url, (client) => client.query('CREATE TABLE target (name text)'));
+}, 60_000);
+
+afterAll(async () => {
+  await proxy.close();
+  await database.drop();
+});
+
+const batch = outputBatch(
+  [['in/0', 0, 1]],
+  [
+    { sink: 0, partition: 0, key: 'row', value: '{}' },
+    { sink: 1, partition: 0, key: 'record', value: '{}' },
+  ],
+);
+
+const open = async (app: string) => {
+  const publisher = await createPublisher(proxy.url, app, {
+    rows: { table: 'target', columns: { key: 'name' } },
+    log: { log: app, create: { partitions: 1 } },
+  });
+  await publisher.layout();
+  await publisher.open(asEpoch(1), new Map([['in/0', asPosition(0)]]));
+  return publisher;
+};
+
+const found = (app: string) =>
+  withClient(database.url, async (client) => {
+    const answer = await client.query<{ rows: number; records: number; position: number }>(
+      `SELECT (SELECT count(*)::int FROM target) AS rows, (SELECT count(*)::int FROM tandem."log_${app}") AS records,
+              (SELECT position::int FROM tandem.published WHERE app = $1 AND task = 'in/0') AS position`,
+      [app],
+    );
+    return answer.rows[0];
+  });
+
+describe('a publishing transaction', () => {
+  it.each([
+    ['could not begin', 'BEGIN', 'BEGUN'],
+    ['was not checked against the fence', '\0begin publish\0', '\0never existed\0'],
+  ])('does nothing at all when it %s', async (_, part, replacement) => {
+    const app = `spoiled-${part.trim().length.toString()}`;
+    const publisher = await open(app);
+    // Prepares its statements, so that they run without BEGIN as they would with it.
+    const first = outputBatch([['in/0', 0, 0]], []);
+    expect(await publisher.publish(first)).toEqual({ outcome: 'published' });
+    proxy.spoilRequest(part, replacement);
+    expect((await publisher.publish(batch)).outcome).not.toBe('published');
+    expect(await found(app)).toEqual({ rows: 0, records: 0, position: 0 });
+    await publisher.close();
+  });
+
+  it('is followed again after the follower lost its connection', async () => {
+    const publisher = await open('followed');
+    const seen = new Map<string, number>();
+    const following = publisher.follow((positions) => {
+      for (const [task, position] of positions) seen.set(task, position);
+    });
+    await until(() => seen.get('in/0') === 0);
+    proxy.breakLinks();
+    const moved = outputBatch([['in/0', 0, 7]], []);
+    await until(async () => (await publisher.publish(moved)).outcome !== 'retryable');
+    await until(() => seen.get('in/0') === 7);
+    await following.stop();
+    await publisher.close();
+  });
+});
