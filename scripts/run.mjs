@@ -3,7 +3,7 @@
 // Our own packages are bundled from source, so nothing has to be built first; everything else is imported as installed.
 import { build } from 'esbuild';
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -33,7 +33,7 @@ try {
     sourcemap: 'linked',
     conditions: ['@tandem/source'],
     logLevel: 'error',
-    plugins: [{ name: 'installed-stays-outside', setup: keepInstalledOutside }],
+    plugins: [{ name: 'tandem', setup: keepPlaces }],
   });
 } catch (error) {
   // esbuild has printed what is wrong with the source.
@@ -49,12 +49,19 @@ process.once('exit', () => {
 });
 await import(pathToFileURL(bundle).href);
 
-/** Bare names other than our own packages are left to node, which resolves them from the bundle's place in the root. */
-function keepInstalledOutside({ onResolve }) {
+/**
+ * Bare names other than our own packages are left to node, which resolves them from the bundle's place in the root.
+ * Our own sources keep saying where they are.
+ */
+function keepPlaces({ onResolve, onLoad }) {
   onResolve({ filter: /^[^./]/ }, ({ path: imported, kind }) => {
     if (kind === 'entry-point' || imported.startsWith('@tandem/') || path.isAbsolute(imported)) return undefined;
     return { path: imported, external: true };
   });
+  onLoad({ filter: /\.ts$/ }, ({ path: source }) => ({
+    contents: readFileSync(source, 'utf8').replaceAll('import.meta.url', JSON.stringify(pathToFileURL(source).href)),
+    loader: 'ts',
+  }));
 }
 
 /** A run that was killed leaves its bundle behind. */

@@ -1,7 +1,7 @@
 // Finds PostgreSQL's programs among the installed packages and makes them runnable: the links to its libraries that
 // an install without scripts leaves out, and a copy where the server's user cannot read the folder they are in.
 import { createHash } from 'node:crypto';
-import { access, cp, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises';
+import { access, cp, lstat, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -54,7 +54,10 @@ function packageFolder(): string {
 /** Root's own folders are closed to the server's user: it gets a copy, made once per version. */
 async function copyFor(folder: string): Promise<string> {
   const copy = path.join(tmpdir(), `tandem-postgres-${fingerprint(folder)}`);
-  if (await exists(copy)) return copy;
+  if (await exists(copy)) {
+    await refuseForeign(copy);
+    return copy;
+  }
   const half = `${copy}.${process.pid.toString()}`;
   await cp(path.join(folder, 'native'), path.join(half, 'native'), { recursive: true, verbatimSymlinks: true });
   try {
@@ -87,6 +90,7 @@ async function linkLibraries(folder: string): Promise<string | undefined> {
   }
   const aside = path.join(tmpdir(), `tandem-postgres-lib-${fingerprint(folder)}`);
   await mkdir(aside, { recursive: true, mode: 0o755 });
+  await refuseForeign(aside);
   for (const link of missing) {
     await makeLink(path.join(folder, link.source), path.join(aside, path.basename(link.target)));
   }
@@ -116,7 +120,17 @@ function fingerprint(text: string): string {
   return createHash('sha256').update(`${user.toString()} ${text}`).digest('hex').slice(0, 12);
 }
 
-async function exists(file: string): Promise<boolean> {
+/** Folders in a place that everybody may write to have names that can be guessed: one made by another user is no good. */
+export async function refuseForeign(folder: string): Promise<void> {
+  const found = await lstat(folder);
+  if (found.isDirectory() && found.uid === (process.getuid?.() ?? found.uid)) return;
+  throw new EmbeddedError(
+    'embedded-start',
+    `${folder} belongs to another user. Remove it, or choose another place for the data`,
+  );
+}
+
+export async function exists(file: string): Promise<boolean> {
   try {
     await access(file);
     return true;

@@ -5,7 +5,7 @@ import { chown, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:
 import { createServer } from 'node:net';
 import path from 'node:path';
 import pg from 'pg';
-import { findBinaries, type Binaries } from './binaries.ts';
+import { exists, findBinaries, refuseForeign, type Binaries } from './binaries.ts';
 import { EmbeddedError } from './error.ts';
 import { addOwner, otherOwners, removeOwner, withLock } from './owners.ts';
 import { processKind, readPostmaster, until, type Postmaster } from './process.ts';
@@ -61,6 +61,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
   const folder = await reachableFolder(path.resolve(options.dataDir), user);
   const place: Place = { folder, data: path.join(folder, 'data'), user };
   await mkdir(folder, { recursive: true, mode: 0o755 });
+  await refuseForeign(folder);
   return await withLock(folder, async () => {
     const running = await findRunning(place);
     if (running !== undefined && options.port !== undefined && options.port !== running.port) {
@@ -78,7 +79,10 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
       pid: server.pid,
       dataDir: folder,
       reused: running !== undefined,
-      stop: () => withLock(folder, () => release(place)),
+      stop: async () => {
+        // Somebody may have removed the folder after an earlier stop.
+        if (await exists(folder)) await withLock(folder, () => release(place));
+      },
     };
   });
 }
@@ -137,7 +141,7 @@ async function answersAsOurs(place: Place, postmaster: Postmaster): Promise<bool
 
 async function startFresh(place: Place, options: EmbeddedOptions): Promise<Postmaster> {
   const binaries = await findBinaries(place.user);
-  if ((await stat(place.data).catch(() => undefined)) === undefined) await initialise(place, binaries);
+  if (!(await exists(place.data))) await initialise(place, binaries);
   const portFile = path.join(place.folder, 'port');
   const remembered = Number(await readFile(portFile, 'utf8').catch(() => '0'));
   for (let attempt = 1; ; attempt++) {

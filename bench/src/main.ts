@@ -1,0 +1,114 @@
+// npm run bench -- NAME ...: the last line is one JSON object, the line before it says what it was measured on.
+import { Command, CommanderError, Option } from 'commander';
+import { positive, whole } from './arguments.ts';
+import { measureFaults } from './faults.ts';
+import { measureLatency } from './latency.ts';
+import { describeMachine } from './machine.ts';
+import { measureQuiet } from './quiet.ts';
+import { workloads, type Workload } from './reference.ts';
+import { measureSnapshot } from './snapshot.ts';
+import { Stack } from './stack.ts';
+import { measureThroughput } from './throughput.ts';
+
+interface Common {
+  readonly json?: boolean;
+}
+
+/** A run whose outputs were not as they must be has failed, however fast it was. */
+function isWrong(result: object): boolean {
+  return ['lost', 'duplicated', 'wrong', 'role_changes'].some(
+    (name) => name in result && (result as Record<string, unknown>)[name] !== 0,
+  );
+}
+
+async function measure(common: Common, work: (stack: Stack) => Promise<object>): Promise<void> {
+  const progress = (line: string) => {
+    if (common.json !== true) process.stderr.write(`${line}\n`);
+  };
+  const stack = await Stack.open(progress);
+  try {
+    const result = await work(stack);
+    process.stdout.write(`${describeMachine(stack.version)}\n${JSON.stringify(result)}\n`);
+    if (isWrong(result)) process.exitCode = 1;
+  } finally {
+    await stack.close();
+  }
+}
+
+function makeProgram(): Command {
+  const program = new Command('bench')
+    .description('Measures a pair of real nodes; see docs for what each number means.')
+    .exitOverride()
+    .configureOutput({
+      outputError: (text, write) => {
+        write(text.trim().replace(/\s*\n\s*/g, ' ') + '\n');
+      },
+    })
+    .showSuggestionAfterError(true);
+  const add = (name: string, description: string): Command =>
+    program
+      .command(name)
+      .description(description)
+      .addOption(new Option('--stack <name>', 'systems around the nodes').choices(['postgres']).default('postgres'))
+      .option('--json', 'no progress on standard error')
+      .allowExcessArguments(false);
+
+  add('failover', 'kills or freezes the active and takes the time until outputs flow again')
+    .option('--kills <n>', 'how many times', whole(1, 10_000), 30)
+    .addOption(
+      new Option('--signal <name>', 'KILL: gone; STOP: frozen, and later continued')
+        .choices(['KILL', 'STOP'])
+        .default('KILL'),
+    )
+    .action((options: Common & { kills: number; signal: 'KILL' | 'STOP' }) =>
+      measure(options, async (stack) => ({
+        kills: options.kills,
+        ...(await measureFaults(stack, options.signal, options.kills)),
+      })),
+    );
+  add('switchover', 'hands over on request and takes the time that outputs stay away')
+    .option('--times <n>', 'how many times', whole(1, 10_000), 30)
+    .action((options: Common & { times: number }) =>
+      measure(options, async (stack) => ({
+        times: options.times,
+        ...(await measureFaults(stack, 'switchover', options.times)),
+      })),
+    );
+  add('latency', 'from an input appended to its output read, at 1,000 inputs/s')
+    .option('--seconds <n>', 'how long', whole(1, 86_400), 30)
+    .action((options: Common & { seconds: number }) =>
+      measure(options, (stack) => measureLatency(stack, options.seconds)),
+    );
+  add('throughput', 'as fast as it goes over preloaded input')
+    .addOption(new Option('--workload <name>', 'what is computed').choices([...workloads]).makeOptionMandatory())
+    .option('--lanes <n>', 'worker threads', whole(1, 64), 1)
+    .option('--pair', 'with a passive beside it')
+    .option('--inputs <n>', 'how many', whole(1, 100_000_000), 1_000_000)
+    .action((options: Common & { workload: Workload; lanes: number; pair?: boolean; inputs: number }) =>
+      measure(options, (stack) => measureThroughput(stack, { ...options, pair: options.pair === true })),
+    );
+  add('snapshot', 'takes and restores a large state under 10,000 inputs/s')
+    .option('--mb <n>', 'size of the state', whole(1, 10_000), 100)
+    .action((options: Common & { mb: number }) => measure(options, (stack) => measureSnapshot(stack, options.mb)));
+  add('quiet', 'counts role changes under full load beside a busy loop: there must be none')
+    .option('--minutes <n>', 'how long', positive(1440), 10)
+    .option('--rate <n>', 'inputs per second', whole(1, 1_000_000), 10_000)
+    .action((options: Common & { minutes: number; rate: number }) =>
+      measure(options, (stack) => measureQuiet(stack, options.minutes, options.rate)),
+    );
+  program.action(() => {
+    program.error(`error: name what to measure: ${program.commands.map((command) => command.name()).join(', ')}`);
+  });
+  return program;
+}
+
+try {
+  await makeProgram().parseAsync();
+} catch (thrown) {
+  if (thrown instanceof CommanderError) {
+    process.exitCode = thrown.exitCode === 0 ? 0 : 2;
+  } else {
+    process.stderr.write(`bench failed: ${thrown instanceof Error ? thrown.message : String(thrown)}\n`);
+    process.exitCode = 1;
+  }
+}
