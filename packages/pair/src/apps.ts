@@ -145,7 +145,6 @@ export function onPublisherSuperseded(turn: Turn, event: Event<'publisher-supers
   if (epoch === undefined || output === 'closed') return;
   // It may speak of an opening in an epoch before this one.
   if (event.byEpoch !== undefined && event.byEpoch <= epoch) return;
-  turn.effects.push({ type: 'read-view' });
   demote(
     turn,
     `the fence of '${event.publisher}' holds ${event.byEpoch === undefined ? 'a newer epoch' : `epoch ${event.byEpoch}`}`,

@@ -90,12 +90,12 @@ export function claimTimes_ms(turn: Turn): readonly (number | undefined)[] {
   const headStart_ms =
     pair.candidateSince_ms === undefined ? undefined : pair.candidateSince_ms + settings.headStart_ms;
   const probe_ms = wasLinkedInThisEpoch(turn) ? probeClaimAllowedAt_ms(turn) : undefined;
-  return [headStart_ms, pair.claimNotBefore_ms, probe_ms];
+  return [headStart_ms, pair.claimNotBefore_ms, probe_ms, leftToLastActiveUntil_ms(turn)];
 }
 
 function claim(turn: Turn, why: string): void {
   const expected = turn.pair.view?.epoch;
-  turn.pair.claim = { expected, why, phase: 'asked', readAgainAt_ms: undefined };
+  turn.pair.claim = { expected, why, phase: 'asked' };
   turn.effects.push({ type: 'claim', expected, why });
 }
 
@@ -111,13 +111,12 @@ function mayClaim(turn: Turn): boolean {
 
 function groundFor(turn: Turn): Ground | undefined {
   const { pair, at_ms } = turn;
-  const { view, link, invitation } = pair;
+  const { view, invitation } = pair;
   if (view === undefined) return undefined;
   const active = view.active;
   if (active === undefined) {
     const last = pair.lastActive;
-    // A linked active that only lost its session claims again first.
-    if (link?.open === true && link.peer === last?.incarnation && !isInvited(turn)) return undefined;
+    if (isLeftToLastActive(turn)) return undefined;
     const canBegin = eachApp(turn).some(([, app]) => app.condition === 'unborn');
     if (!hasVouchedApp(turn) && !canBegin) return undefined;
     return {
@@ -135,6 +134,21 @@ function groundFor(turn: Turn): Ground | undefined {
     return { kind: 'gone', why: `the link to ${active.node} closed and its process is gone` };
   }
   return undefined;
+}
+
+/**
+ * A linked active that only lost its session claims again first. It has one session time-out for that: one that
+ * runs and is linked, yet cannot reach the coordinator, must not keep the pair from having an active for ever (L1).
+ */
+function isLeftToLastActive(turn: Turn): boolean {
+  const { link, lastActive } = turn.pair;
+  const isLinked = link?.open === true && link.peer === lastActive?.incarnation;
+  return isLinked && !isInvited(turn) && turn.at_ms < leftToLastActiveUntil_ms(turn);
+}
+
+function leftToLastActiveUntil_ms(turn: Turn): number {
+  const { vacantSince_ms } = turn.pair;
+  return vacantSince_ms === undefined ? 0 : vacantSince_ms + turn.settings.sessionTimeout_ms;
 }
 
 function isInvited(turn: Turn): boolean {

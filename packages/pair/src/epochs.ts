@@ -9,7 +9,11 @@ export function onView(turn: Turn, view: View): void {
   // A view may be older than an answer that overtook it.
   if (epochOf(view) < epochOf(pair.view)) return;
   pair.view = view;
-  if (view.active !== undefined) pair.lastActive = view.active;
+  if (view.active === undefined) pair.vacantSince_ms ??= turn.at_ms;
+  else {
+    pair.vacantSince_ms = undefined;
+    pair.lastActive = view.active;
+  }
   keepLinkEpoch(turn);
   // The answer to a claim under way says more than a view that may have been taken before it.
   if (pair.claim?.phase === 'asked') return;
@@ -30,6 +34,7 @@ export function onClaimWon(turn: Turn, epoch: Epoch): void {
   if (epochOf(pair.view) < epoch) {
     pair.view = { epoch, active: turn.settings.self, members: pair.view?.members ?? [] };
     pair.lastActive = turn.settings.self;
+    pair.vacantSince_ms = undefined;
     keepLinkEpoch(turn);
   }
   if (epochOf(pair.view) === epoch && pair.held !== epoch) hold(turn, epoch, claim.why);
@@ -49,20 +54,25 @@ export function onClaimLost(turn: Turn, view: View): void {
 
 /** The claim may have taken place: an unknown outcome is not a lost claim. Reading the view decides. */
 export function onClaimUnknown(turn: Turn): void {
-  const { pair, at_ms, settings } = turn;
+  const { pair } = turn;
   const claim = pair.claim;
   if (claim?.phase !== 'asked') return violated('nothing was claimed');
-  pair.claim = { ...claim, phase: 'unknown', readAgainAt_ms: at_ms + settings.coordinatorRetry_ms };
-  turn.effects.push({ type: 'read-view' });
+  pair.claim = { ...claim, phase: 'unknown' };
 }
 
-/** Reads the view again where the last reading went unanswered. */
-export function readViewAgain(turn: Turn): void {
+/**
+ * Reads the view, and again until an answer comes (L2): after a claim whose outcome is unknown, and while the view
+ * shows this node in an epoch that it has left, because a fence or the coordinator said so.
+ */
+export function readViewWhenInDoubt(turn: Turn): void {
   const { pair, at_ms, settings } = turn;
-  const readAgainAt_ms = pair.claim?.readAgainAt_ms;
-  if (pair.claim === undefined || readAgainAt_ms === undefined || readAgainAt_ms > at_ms) return;
-  pair.claim = { ...pair.claim, readAgainAt_ms: at_ms + settings.sessionTimeout_ms };
-  turn.effects.push({ type: 'read-view' });
+  const hasLeft = pair.held === undefined && pair.view?.active?.incarnation === pair.self.incarnation;
+  const isInDoubt = pair.claim === undefined ? hasLeft : pair.claim.phase === 'unknown';
+  if (!isInDoubt) pair.readViewAt_ms = undefined;
+  else if (at_ms >= (pair.readViewAt_ms ?? at_ms)) {
+    pair.readViewAt_ms = at_ms + settings.sessionTimeout_ms;
+    turn.effects.push({ type: 'read-view' });
+  }
 }
 
 /** Compares the view with what this node holds, and follows. */

@@ -23,6 +23,8 @@ export function initialState(settings: PairSettings, apps: readonly AppName[]): 
     coordinator: 'reachable',
     held: undefined,
     givenUp: undefined,
+    readViewAt_ms: undefined,
+    vacantSince_ms: undefined,
     lastActive: undefined,
     apps: Object.fromEntries(apps.map((app) => [app, loadingApp])),
     link: undefined,

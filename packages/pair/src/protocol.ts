@@ -247,8 +247,6 @@ export interface ClaimState {
   readonly why: string;
   /** `asked`: the coordinator's answer is awaited; `unknown`: it was lost, the view is being read. */
   readonly phase: 'asked' | 'unknown';
-  /** When the view is read again, should that go unanswered too. */
-  readonly readAgainAt_ms: number | undefined;
 }
 
 /** One question to the coordinator. An opening counts only if the answer was asked for after it. */
@@ -296,6 +294,10 @@ export interface PairState {
   readonly held: Epoch | undefined;
   /** The last epoch that this node held and left by itself. */
   readonly givenUp: Epoch | undefined;
+  /** When the view is read again, while it cannot be right as it is. */
+  readonly readViewAt_ms: number | undefined;
+  /** Since when the view has shown nobody active. */
+  readonly vacantSince_ms: number | undefined;
   /** The last active that a view has named. */
   readonly lastActive: Member | undefined;
   readonly apps: Readonly<Record<AppName, AppState>>;

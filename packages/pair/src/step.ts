@@ -120,7 +120,7 @@ function settle(turn: Turn): void {
     turn.pair.wakeAt_ms = undefined;
     return;
   }
-  epochs.readViewAgain(turn);
+  epochs.readViewWhenInDoubt(turn);
   apps.restoreWhatCanBe(turn);
   apps.openWhatCanBe(turn);
   settleRole(turn);
@@ -154,7 +154,7 @@ function nextWake_ms(turn: Turn): number | undefined {
   const times_ms = [
     ...eachApp(turn).map(([, app]) => app.retryAt_ms),
     ...claiming.claimTimes_ms(turn),
-    pair.claim?.readAgainAt_ms,
+    pair.readViewAt_ms,
     pair.switchover?.until_ms,
   ];
   const ahead_ms = times_ms.filter((time_ms) => time_ms !== undefined && time_ms > at_ms);

@@ -1,0 +1,93 @@
+// The role machine in a toy world under random faults: S1, S2 and S3 hold throughout, L1 once the faults end.
+// Wrong machines and wrong lanes go through the same world, to prove that it would tell.
+import fc from 'fast-check';
+import { step, type PairEvent, type PairState } from '@tandem/pair';
+import { moments, runMoments } from './toy/faults.ts';
+import { ToyWorld, type WorldOptions } from './toy/world.ts';
+
+const seeds = fc.integer({ min: 0, max: 2 ** 31 });
+
+function property(
+  options: Partial<WorldOptions>,
+): fc.IProperty<[readonly Parameters<typeof runMoments>[1][number][], number]> {
+  return fc.property(moments, seeds, (happenings, seed) => {
+    const toy = new ToyWorld({
+      nodes: ['a', 'b'],
+      apps: ['orders'],
+      fence: 'by-open',
+      liveSync: true,
+      step,
+      laneMistake: 'none',
+      ...options,
+      seed,
+    });
+    runMoments(toy, happenings);
+  });
+}
+
+describe('the protocol under faults', () => {
+  it.each<[string, Partial<WorldOptions>, number]>([
+    ['two nodes, a fence that knows no epochs', {}, 120],
+    ['two nodes, a fence that compares epochs', { fence: 'by-epoch' }, 80],
+    ['two nodes that sync from the store', { liveSync: false }, 60],
+    ['two apps that do not wait for each other', { apps: ['orders', 'alerts'], fence: 'by-epoch' }, 50],
+    ['three nodes', { nodes: ['a', 'b', 'c'] }, 50],
+    ['one node alone', { nodes: ['a'] }, 40],
+  ])('holds for %s', (_, options, numRuns) => {
+    fc.assert(property(options), { numRuns });
+  });
+});
+
+type Step = typeof step;
+
+/** Skips step 3 of the promotion. */
+const withoutVerifying: Step = (state, event, settings) => {
+  const result = step(state, event, settings);
+  const effects = result.effects.map((effect) =>
+    effect.type === 'verify' ? { ...effect, type: 'verified' as const } : effect,
+  );
+  return { state: { ...result.state, verifications: {} }, effects };
+};
+
+/** Takes "superseded" for an answer that did not come, and goes on. */
+const withoutLeaving: Step = (state, event, settings) => {
+  const isBad = event.type === 'verify-answered' && event.outcome === 'superseded';
+  return step(state, isBad ? { ...event, outcome: 'current' } : event, settings);
+};
+
+/** Takes an unknown claim for lost, and its own entry for that of another node. */
+const takingUnknownForLost: Step = (state, event, settings) =>
+  step(state, event.type === 'claim-unknown' ? lostClaim(state, event) : withoutOwnEntry(state, event), settings);
+
+function lostClaim(state: PairState, { at_ms }: PairEvent): PairEvent {
+  return { type: 'claim-lost', at_ms, view: state.view ?? { epoch: undefined, active: undefined, members: [] } };
+}
+
+function withoutOwnEntry(state: PairState, event: PairEvent): PairEvent {
+  if (event.type !== 'view-changed' && event.type !== 'claim-lost') return event;
+  const { active } = event.view;
+  if (active?.incarnation !== state.self.incarnation || state.held !== undefined || state.claim?.phase === 'asked')
+    return event;
+  return { ...event, view: { ...event.view, active: { ...active, incarnation: `not-${active.incarnation}` } } };
+}
+
+/** Goes on publishing when it has been superseded. */
+const withoutSteppingDown: Step = (state, event, settings) => {
+  const { state: after, effects } = step(state, event, settings);
+  return { state: after, effects: effects.filter((effect) => effect.type !== 'step-down') };
+};
+
+describe('mistakes that the model catches', () => {
+  it.each<[string, Partial<WorldOptions>, RegExp]>([
+    ['not verifying after the opening', { step: withoutVerifying }, /S2|S3/],
+    ['going on though the epoch is superseded', { step: withoutLeaving }, /S2|S3/],
+    ['taking an unknown claim for a lost one', { step: takingUnknownForLost }, /L1|S1/],
+    ['reading back before the opening', { laneMistake: 'reads-back-before-open' }, /S3|went back/],
+    ['going on from memory after a fence', { laneMistake: 'goes-on-from-memory' }, /S2|S3/],
+    ['not stepping down', { step: withoutSteppingDown }, /S2|S3|L1/],
+  ])('%s', (_, options, message) => {
+    const { failed, errorInstance } = fc.check(property(options), { numRuns: 2000, endOnFailure: true, seed: 1 });
+    expect(failed).toBe(true);
+    expect(String(errorInstance)).toMatch(message);
+  });
+});

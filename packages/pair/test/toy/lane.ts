@@ -1,0 +1,212 @@
+// One app on one node: state and queue, and the publisher with its steps 2 to 7. It uses the real output queue.
+import { asPosition, OutputQueue, QueueBudget, type AppName, type Epoch } from '@tandem/pair';
+import type { ToyProcess } from './process.ts';
+import { outputsOf, type ToySink } from './sink.ts';
+
+export interface ToySnapshot {
+  readonly head: number;
+  readonly end: number;
+  readonly chunks: readonly Uint8Array[];
+}
+
+const noKey = Buffer.alloc(0);
+const inputsPerPump = 25;
+const outputsPerBatch = 20;
+
+export class ToyLane {
+  private readonly process: ToyProcess;
+  private readonly app: AppName;
+  private readonly sink: ToySink;
+  private queue: OutputQueue | undefined = undefined;
+  private phase: 'closed' | 'opening' | 'verifying' | 'reading-back' | 'draining' | 'live' = 'closed';
+  private epoch: Epoch | undefined = undefined;
+  private opening = 0;
+  /** Raised by each opening and closing: what was asked before concerns nobody any more. */
+  private attempt = 0;
+  private isPublishing = false;
+  private isInSync = false;
+  /** For a mistake: what was read back before the opening. */
+  private readEarly: number | undefined = undefined;
+
+  constructor(process: ToyProcess, app: AppName) {
+    this.process = process;
+    this.app = app;
+    this.sink = process.world.sink(app);
+  }
+
+  begin(): void {
+    this.queue = this.newQueue();
+  }
+
+  restore(snapshot: ToySnapshot): void {
+    const queue = this.newQueue();
+    for (const chunk of snapshot.chunks) queue.restoreChunk(chunk);
+    queue.restoreEnd(asPosition(snapshot.head), asPosition(snapshot.end));
+    this.queue = queue;
+  }
+
+  snapshot(): ToySnapshot | undefined {
+    const cut = this.queue?.cut();
+    if (cut === undefined) return undefined;
+    const chunks: Uint8Array[] = [];
+    cut.drain((chunk) => chunks.push(Uint8Array.from(chunk)) > 0);
+    cut.close();
+    return { head: cut.head, end: cut.end, chunks };
+  }
+
+  /** Applies inputs, lets go of what is published, publishes what is due. */
+  pump(): void {
+    const { queue } = this;
+    if (queue === undefined) return;
+    const log = this.process.world.logs.get(this.app) ?? 0;
+    for (let count = 0; count < inputsPerPump && queue.end < log; count++) {
+      for (const text of outputsOf(this.app, queue.end)) queue.append(0, 0, 0, noKey, 0, -1, text, undefined);
+      queue.endInput(queue.end);
+    }
+    const isInSync = log - queue.end < inputsPerPump;
+    if (isInSync !== this.isInSync) {
+      this.isInSync = isInSync;
+      this.process.dispatch({ type: 'app-lag', app: this.app, inSync: isInSync });
+    }
+    if (this.phase === 'closed') queue.trim(asPosition(this.sink.published));
+    this.publish();
+  }
+
+  open(epoch: Epoch): void {
+    const { world } = this.process;
+    this.epoch = epoch;
+    this.phase = 'opening';
+    const attempt = ++this.attempt;
+    if (world.options.laneMistake === 'reads-back-before-open') this.readEarly = this.sink.readBack().position;
+    this.ask(
+      () => this.sink.open(epoch),
+      (opened) => {
+        if (attempt !== this.attempt) return;
+        if (opened === undefined) this.open(epoch);
+        else if (opened.outcome === 'fenced') this.superseded(opened.byEpoch);
+        else {
+          this.phase = 'verifying';
+          this.opening = opened.opening;
+          const { storedEpoch } = opened;
+          this.process.dispatch({
+            type: 'verify-please',
+            app: this.app,
+            publisher: 'toy',
+            lane: 0,
+            epoch,
+            storedEpoch,
+          });
+        }
+      },
+    );
+  }
+
+  verified(epoch: Epoch): void {
+    if (this.phase !== 'verifying' || epoch !== this.epoch) return;
+    this.phase = 'reading-back';
+    const { attempt } = this;
+    this.ask(
+      () => this.sink.readBack(),
+      (read) => {
+        if (attempt !== this.attempt) return;
+        if (read === undefined) this.open(epoch);
+        else if (read.epoch !== undefined && read.epoch > epoch) this.superseded(read.epoch);
+        else {
+          const position = this.readEarly ?? read.position;
+          if (position < (this.queue?.head ?? 0)) throw new Error(`${this.app}: the published position went back`);
+          this.queue?.trim(asPosition(position));
+          this.phase = 'draining';
+          this.publish();
+        }
+      },
+    );
+  }
+
+  stepDown(): void {
+    this.phase = 'closed';
+    this.attempt += 1;
+    const { world } = this.process;
+    world.after(world.latency_ms(), this.process, () => {
+      this.process.dispatch({ type: 'app-stepped-down', app: this.app });
+    });
+  }
+
+  /** All that it knows is gone. */
+  fail(): void {
+    this.phase = 'closed';
+    this.attempt += 1;
+    this.queue = undefined;
+    this.isInSync = false;
+  }
+
+  private publish(): void {
+    const { queue, epoch, opening, attempt } = this;
+    if (queue === undefined || epoch === undefined || this.isPublishing) return;
+    if (this.phase !== 'draining' && this.phase !== 'live') return;
+    const slice = queue.slice({ outputs: outputsPerBatch, size_bytes: 1e6 });
+    if (slice === undefined) {
+      if (this.phase === 'draining') {
+        this.phase = 'live';
+        this.process.dispatch({ type: 'publisher-live', app: this.app, publisher: 'toy', epoch });
+      }
+      return;
+    }
+    const outputs: string[] = [];
+    for (const cursor = slice.cursor(); cursor.next();) {
+      outputs.push(cursor.bytes.toString('utf8', cursor.valueStart, cursor.valueEnd));
+    }
+    this.isPublishing = true;
+    this.ask(
+      () => this.sink.publish(opening, epoch, { from: slice.from, to: slice.to, outputs }),
+      (outcome) => {
+        this.isPublishing = false;
+        if (attempt !== this.attempt) return;
+        if (outcome === 'published') {
+          queue.trim(slice.to);
+          this.publish();
+        } else this.afterFence(epoch);
+      },
+    );
+  }
+
+  /** Fenced, or the outcome is unknown: steps 2 to 7 again, never on from memory. */
+  private afterFence(epoch: Epoch): void {
+    if (this.process.world.options.laneMistake !== 'goes-on-from-memory') {
+      this.open(epoch);
+      return;
+    }
+    const opened = this.sink.open(epoch);
+    if (opened.outcome === 'opened') this.opening = opened.opening;
+  }
+
+  private superseded(byEpoch: Epoch): void {
+    this.phase = 'closed';
+    this.process.dispatch({ type: 'publisher-superseded', app: this.app, publisher: 'toy', byEpoch });
+  }
+
+  /** A request to the sink; undefined when no answer came, though it may have been carried out. */
+  private ask<Answer>(carryOut: () => Answer, onAnswer: (answer: Answer | undefined) => void): void {
+    const { world } = this.process;
+    let isOver = false;
+    const answer = (given: Answer | undefined): void => {
+      if (isOver) return;
+      isOver = true;
+      onAnswer(given);
+    };
+    world.after(300, this.process, () => {
+      answer(undefined);
+    });
+    if (world.isLost()) return;
+    world.after(world.latency_ms(), undefined, () => {
+      const given = carryOut();
+      if (world.isLost()) return;
+      world.after(world.latency_ms(), this.process, () => {
+        answer(given);
+      });
+    });
+  }
+
+  private newQueue(): OutputQueue {
+    return new OutputQueue({ task: `${this.app}/0`, sinkCount: 1, budget: new QueueBudget(1e9), start: asPosition(0) });
+  }
+}
