@@ -14,7 +14,8 @@ export function effectText(effect: PairEffect): string {
 function textOf(message: object): string {
   const fields = Object.entries(message).flatMap(([name, value]: [string, unknown]) => {
     if (value === undefined) return [];
-    return name === 'type' || name === 'app' ? [value] : [fieldText(name, value)];
+    const isBare = name === 'type' || name === 'app';
+    return isBare && typeof value === 'string' ? [value] : [fieldText(name, value)];
   });
   return fields.join(' ');
 }
@@ -22,7 +23,7 @@ function textOf(message: object): string {
 function fieldText(name: string, value: unknown): string {
   if (Array.isArray(value)) return `${name}=${(value as readonly string[]).join()}`;
   if (typeof value !== 'object' || value === null) {
-    const text = String(value as string | number | boolean | null);
+    const text = typeof value === 'string' ? value : JSON.stringify(value);
     return name === 'why' || name === 'reason' || name === 'detail' ? `(${text})` : `${name}=${text}`;
   }
   if ('members' in value) {
