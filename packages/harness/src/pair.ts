@@ -5,7 +5,7 @@ import path from 'node:path';
 import { stringify } from 'yaml';
 import { freePort, NodeProcess } from './node-process.ts';
 import { Reaper } from './reaper.ts';
-import { waitFor } from './waiting.ts';
+import { until, waitFor } from './waiting.ts';
 
 export interface AppBinding {
   /** Absolute, or relative to the checkout. */
@@ -16,6 +16,8 @@ export interface AppBinding {
   readonly sources: Readonly<Record<string, string>>;
   readonly sinks: Readonly<Record<string, string>>;
   readonly partitions: number;
+  /** Beside what is above, for instance `queue`. */
+  readonly settings?: Readonly<Record<string, unknown>>;
 }
 
 export interface PairOptions {
@@ -31,6 +33,8 @@ export interface PairOptions {
   readonly ports?: Readonly<Record<string, number>>;
   /** Sections over ours, for instance `persistence`. */
   readonly settings?: Readonly<Record<string, unknown>>;
+  /** Into the `node` section of each, for instance `advertise`. */
+  readonly nodeSettings?: (id: string, port: number) => Readonly<Record<string, unknown>>;
 }
 
 /** What a node says of itself; undefined parts when it does not answer. */
@@ -114,18 +118,25 @@ export class Pair {
     this.#member(id).process?.signal(signal);
   }
 
-  /** Until every node that was started is ready and one is active; @returns which. */
+  /** Until every node that was started is ready and one is active; @returns which. @throws Error that says why not. */
   async ready(limit_ms = 60_000, signal?: AbortSignal): Promise<string> {
-    return await waitFor(
-      'the pair is ready',
-      { limit_ms, pause_ms: 50, ...(signal !== undefined && { signal }) },
-      async () => {
-        await this.#refuseDead();
-        const started = this.#members.filter((member) => member.process !== undefined);
-        const ready = await Promise.all(started.map(({ id }) => this.#answersOk(id, '/readyz')));
-        return ready.every(Boolean) ? await this.active() : undefined;
-      },
-    );
+    const deadline = { limit_ms, pause_ms: 50, ...(signal !== undefined && { signal }) };
+    let why = '';
+    const active = await until(deadline, async () => {
+      await this.#refuseDead();
+      const started = this.#members.filter((member) => member.process !== undefined);
+      const answers = await Promise.all(started.map(({ id }) => this.#ask(id, 'GET', '/readyz', askLimit_ms)));
+      why = started
+        .map(({ id }, index) => `${id}: ${answers[index]?.body.trim().replaceAll('\n', ', ') ?? 'no answer'}`)
+        .join('; ');
+      return answers.every((answer) => answer?.status === 200) ? await this.active() : undefined;
+    });
+    if (active === undefined) {
+      throw new Error(
+        `the pair is not ready after ${(limit_ms / 1000).toString()} s (${why}). Logs: ${this.#options.folder}`,
+      );
+    }
+    return active;
   }
 
   /** The node that says it is active; undefined when none or more than one does. */
@@ -266,7 +277,7 @@ function configuration(options: PairOptions, id: string, port: number): unknown 
     );
   return {
     pair: options.name,
-    node: { id, listen: `127.0.0.1:${port.toString()}` },
+    node: { id, listen: `127.0.0.1:${port.toString()}`, ...options.nodeSettings?.(id, port) },
     coordinator: { postgres: { sessionTimeout: '1s' } },
     store: { postgres: {} },
     postgres: { url: options.databaseUrl },
@@ -277,6 +288,7 @@ function configuration(options: PairOptions, id: string, port: number): unknown 
       ...(app.lanes !== undefined && { lanes: app.lanes }),
       sources: bind(app.sources, app.partitions),
       sinks: bind(app.sinks, app.partitions),
+      ...app.settings,
     })),
   };
 }
