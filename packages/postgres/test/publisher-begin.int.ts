@@ -4,7 +4,7 @@ import { outputBatch } from '@tandem/ports/contract';
 import { until } from './support/clock.ts';
 import { freshDatabase, withClient } from './support/database.ts';
 import { Proxy } from './support/proxy.ts';
-import { createPublisher } from './support/publishing.ts';
+import { createPublisher, holdLock, rows } from './support/publishing.ts';
 
 let database: TestDatabase;
 let proxy: Proxy;
@@ -28,11 +28,16 @@ const batch = outputBatch(
   ],
 );
 
-const open = async (app: string) => {
-  const publisher = await createPublisher(proxy.url, app, {
-    rows: { table: 'target', columns: { key: 'name' } },
-    log: { log: app, create: { partitions: 1 } },
-  });
+const open = async (app: string, settings: Parameters<typeof createPublisher>[3] = {}) => {
+  const publisher = await createPublisher(
+    proxy.url,
+    app,
+    {
+      rows: { table: 'target', columns: { key: 'name' } },
+      log: { log: app, create: { partitions: 1 } },
+    },
+    settings,
+  );
   await publisher.layout();
   await publisher.open(asEpoch(1), new Map([['in/0', asPosition(0)]]));
   return publisher;
@@ -64,6 +69,38 @@ describe('a publishing transaction', () => {
     await publisher.close();
   });
 
+  it('whose session goes on without us is ended before anything is said about it', async () => {
+    const lost = await Proxy.open(database.url);
+    const sinks = { rows: { table: 'target', columns: { key: 'name' } } };
+    const publisher = await createPublisher(lost.url, 'ended', sinks, {
+      lockLimit_ms: 60_000,
+      resolveLimit_ms: 15_000,
+    });
+    await publisher.layout();
+    await publisher.open(asEpoch(1), new Map([['in/0', asPosition(0)]]));
+    const release = await holdLock(database.url, 'LOCK TABLE target');
+    const row = rows(0, 1, [['once', {}]]);
+    const publishing = publisher.publish(row);
+    const waiting = () =>
+      withClient(database.url, async (client) => {
+        const answer = await client.query(
+          `SELECT 1 FROM tandem.fence f JOIN pg_stat_activity a ON a.pid = f.backend_pid
+           WHERE f.app = 'ended' AND a.wait_event_type = 'Lock'`,
+        );
+        return answer.rowCount === 1;
+      });
+    await until(waiting);
+    // A session that waits for a lock does not notice: it would commit as soon as it has the lock.
+    lost.breakLinks();
+    expect(await publishing).toMatchObject({ outcome: 'retryable' });
+    await release();
+    expect(await publisher.publish(row)).toEqual({ outcome: 'published' });
+    const names = await withClient(database.url, (client) => client.query('SELECT name FROM target'));
+    expect(names.rows).toEqual([{ name: 'once' }]);
+    await publisher.close();
+    await lost.close();
+  }, 30_000);
+
   it('is followed again after the follower lost its connection', async () => {
     const publisher = await open('followed');
     const seen = new Map<string, number>();
@@ -75,6 +112,19 @@ describe('a publishing transaction', () => {
     const moved = outputBatch([['in/0', 0, 7]], []);
     await until(async () => (await publisher.publish(moved)).outcome !== 'retryable');
     await until(() => seen.get('in/0') === 7);
+    await following.stop();
+    await publisher.close();
+  });
+
+  it('wakes those who follow, without their poll', async () => {
+    const publisher = await open('woken', { followPoll_ms: 600_000 });
+    let seen = -1;
+    const following = publisher.follow((positions) => {
+      seen = positions.get('in/0') ?? seen;
+    });
+    await until(() => seen === 0);
+    expect(await publisher.publish(outputBatch([['in/0', 0, 3]], []))).toEqual({ outcome: 'published' });
+    await until(() => seen === 3);
     await following.stop();
     await publisher.close();
   });

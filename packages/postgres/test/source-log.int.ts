@@ -19,12 +19,12 @@ afterAll(async () => {
 
 const newName = (): string => `log-${String(logs++)}`;
 
-const source = (log: string, url = database.url) =>
+const source = (log: string, url = database.url, poll_ms = 100) =>
   createPostgresSource({
     system: { url, schema: 'tandem' },
     binding: { log, create: { partitions: 3 } },
     clock,
-    settings: { retryFirst_ms: 5, retryMost_ms: 50 },
+    settings: { retryFirst_ms: 5, retryMost_ms: 50, poll_ms },
   });
 
 /** As a user would, who deletes by hand or lets retention do it. */
@@ -153,6 +153,36 @@ describe('a PostgreSQL source', () => {
       return seen.length === 3;
     });
     expect(seen).toEqual(['record 0', 'record 1', 'gap 2 4']);
+    await reading.close();
+  });
+
+  it('is woken by an append, without waiting for its poll', async () => {
+    const log = newName();
+    const reading = await source(log, database.url, 600_000);
+    const reader = reading.read(new Map([[0, asPosition(0)]]));
+    let taken = 0;
+    reader.onReady = () => {
+      while (reader.take() !== undefined) taken++;
+    };
+    reader.onReady();
+    await until(() => reader.end(0) === 0);
+    await appendAll(log, 0, [{ key: 'k', value: 'v' }], 'COMMIT');
+    await until(() => taken === 1);
+    await withClient(database.url, (client) => client.query("SELECT tandem.append($1, 'k', 'v', 0)", [log]));
+    await until(() => taken === 2);
+    await reading.close();
+  });
+
+  it('finds by its poll what nobody announced', async () => {
+    const log = newName();
+    const reading = await source(log);
+    const reader = reading.read(new Map([[0, asPosition(0)]]));
+    await until(() => reader.end(0) === 0);
+    await withClient(database.url, async (client) => {
+      await client.query(`INSERT INTO tandem."log_${log}" VALUES (0, 0, now(), NULL, NULL, NULL)`);
+      await client.query('UPDATE tandem.head SET next = 1 WHERE log = $1 AND partition = 0', [log]);
+    });
+    await until(() => reader.take() !== undefined);
     await reading.close();
   });
 
