@@ -27,6 +27,9 @@ export async function bundleSource(entry) {
       metafile: true,
       platform: 'node',
       format: 'esm',
+      // Less to parse: a third of the start.
+      minifyWhitespace: true,
+      legalComments: 'none',
       target: 'node20',
       conditions: ['@tandem/source'],
       // Beside it and read only when asked for: node --enable-source-maps.
