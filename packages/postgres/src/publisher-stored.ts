@@ -44,8 +44,8 @@ export async function readPublished(
 }
 
 /**
- * Deletes the app's published positions and fences, and its claims on the retention of logs. No node of the pair may
- * be running. Returns the number of positions deleted. @throws TandemError.
+ * Deletes the app's published positions and fences (its claim on the retention of logs: `forgetReader`). No node of
+ * the pair may be running. Returns the number of positions deleted. @throws TandemError.
  */
 export async function forgetPublished(system: PostgresSystem, pair: string, app: string): Promise<number> {
   return await withConnection(system, async (connection, schema) => {
