@@ -47,6 +47,8 @@ export interface DriverHost {
 interface Run {
   readonly epoch: Epoch;
   readonly initialise: Positions | undefined;
+  /** When each step of the opening under way began, for the log. */
+  readonly began_ms: Partial<Record<DriverState, number>>;
   stopped: boolean;
   done: Promise<void>;
 }
@@ -118,7 +120,7 @@ export class PublisherDriver {
     const before = this.#run;
     if (this.#closed || (before !== undefined && before.epoch >= epoch)) return;
     if (before !== undefined) this.#end(before);
-    const run: Run = { epoch, initialise, stopped: false, done: Promise.resolve() };
+    const run: Run = { epoch, initialise, began_ms: {}, stopped: false, done: Promise.resolve() };
     this.#run = run;
     run.done = (before?.done ?? Promise.resolve()).then(() => this.#drive(run));
     // Whatever escapes the loop is our own mistake, and nothing may be published after it.
@@ -211,7 +213,7 @@ export class PublisherDriver {
 
   /** Steps 2 to 5. */
   async #open(run: Run): Promise<Progress> {
-    this.state = 'opening';
+    this.#enter(run, 'opening');
     this.#verified = undefined;
     let publisher: Publisher;
     let storedEpoch: Epoch | undefined;
@@ -234,7 +236,7 @@ export class PublisherDriver {
 
   /** Step 3. Waits for as long as control needs: without an answer nothing may be published (S2). */
   async #verify(run: Run, storedEpoch: Epoch | undefined): Promise<boolean> {
-    this.state = 'awaiting-verify';
+    this.#enter(run, 'awaiting-verify');
     this.#host.post({ type: 'verify-please', publisher: this.name, epoch: run.epoch, storedEpoch });
     while (!isStopped(run) && this.#verified !== run.epoch) await this.#wait.wait(undefined);
     return !isStopped(run);
@@ -242,7 +244,7 @@ export class PublisherDriver {
 
   /** Steps 4 and 5. */
   async #readBack(run: Run, publisher: Publisher): Promise<Progress> {
-    this.state = 'reading-back';
+    this.#enter(run, 'reading-back');
     let positions: Positions;
     try {
       const readBack = await publisher.readBack();
@@ -288,15 +290,16 @@ export class PublisherDriver {
 
   /** Steps 6 and 7, then on for as long as the opening holds. */
   async #publishWhileOpen(run: Run): Promise<Progress> {
-    this.state = 'draining';
+    this.#enter(run, 'draining');
     const backlog = this.#queues.map((queue) => queue.end);
     this.#positionsPublished_ms = Number.NEGATIVE_INFINITY;
     for (;;) {
       if (isStopped(run)) return 'over';
       if (this.state === 'draining' && this.#queues.every((queue, index) => queue.head >= (backlog[index] ?? 0))) {
-        this.state = 'live';
+        this.#enter(run, 'live');
         this.trouble = undefined;
         this.#report.flush();
+        this.#logOpening(run);
         this.#host.post({ type: 'live', publisher: this.name, epoch: run.epoch });
       }
       const now_ms = this.#host.clock.now_ms();
@@ -354,6 +357,26 @@ export class PublisherDriver {
           return this.#fatal(run, outcome.cause);
       }
     }
+  }
+
+  #enter(run: Run, state: DriverState): void {
+    this.state = state;
+    run.began_ms[state] = this.#host.clock.now_ms();
+  }
+
+  /** What each step of the opening took. */
+  #logOpening({ epoch, began_ms }: Run): void {
+    const took = (from: DriverState, to: DriverState): number =>
+      Math.round(10 * ((began_ms[to] ?? 0) - (began_ms[from] ?? 0))) / 10;
+    const fields = {
+      publisher: this.name,
+      epoch,
+      open_ms: took('opening', 'awaiting-verify'),
+      verify_ms: took('awaiting-verify', 'reading-back'),
+      readBack_ms: took('reading-back', 'draining'),
+      drain_ms: took('draining', 'live'),
+    };
+    this.#host.post({ type: 'log', level: 'info', message: 'publishing', fields });
   }
 
   #anyAhead(): boolean {
