@@ -28,6 +28,9 @@ const restartsForgotten_ms = 60_000;
 
 const closeLimit_ms = 2_000;
 
+/** Pause before a peer that has no state to give yet is asked again. */
+const peerRetry_ms = 200;
+
 export class NodeApp {
   readonly name: AppName;
   readonly options: AppOptions;
@@ -123,7 +126,7 @@ export class NodeApp {
   restore(from: { readonly kind: 'peer'; readonly peer: Member } | { readonly kind: 'store' }): void {
     this.#giveUpRestore('another restore has begun');
     const run = this.#restoreRun;
-    const restored = from.kind === 'peer' ? this.#restoreFromPeer(from.peer) : this.#restoreFromStore(run);
+    const restored = from.kind === 'peer' ? this.#restoreFromPeer(from.peer, run) : this.#restoreFromStore(run);
     restored.catch((error: unknown) => {
       if (run !== this.#restoreRun || this.#closed) return;
       this.#host.raise({ type: 'app-unavailable', at_ms: this.#now(), app: this.name, reason: toError(error).message });
@@ -421,9 +424,26 @@ export class NodeApp {
     return found;
   }
 
-  async #restoreFromPeer(peer: Member): Promise<void> {
+  async #restoreFromPeer(peer: Member, run: number): Promise<void> {
     await this.#readGenesis();
-    await this.#pour(await fetchSnapshot(peer.address, this.name, this.#host.options.node.token));
+    const content = await this.#peerSnapshot(peer, run);
+    if (content !== undefined) await this.#pour(content);
+  }
+
+  /** A peer that has only just started gets the time to restore its own state; undefined: no longer wanted. */
+  async #peerSnapshot(peer: Member, run: number): Promise<AsyncIterable<Uint8Array> | undefined> {
+    const { clock, node, stateSync } = this.#host.options;
+    const until_ms = clock.now_ms() + stateSync.retry_ms;
+    while (run === this.#restoreRun && !this.#closed) {
+      try {
+        return await fetchSnapshot(peer.address, this.name, node.token);
+      } catch (thrown) {
+        const notYet = thrown instanceof TandemError && thrown.code === 'not-vouched' && clock.now_ms() < until_ms;
+        if (!notYet) throw thrown;
+      }
+      await new Promise<void>((resolve) => clock.after(peerRetry_ms, resolve));
+    }
+    return undefined;
   }
 
   /** Newest revision that fits and is whole; where none is kept, genesis; where that is not recorded, unborn. */

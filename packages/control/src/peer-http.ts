@@ -40,17 +40,21 @@ async function text(response: IncomingMessage, limit_bytes: number): Promise<str
   return Buffer.concat(parts).toString();
 }
 
-function detailOf(body: string, status: number): string {
+/** The peer's own reason; `code` is that of its problem, or `peer-refused` when it gives none. */
+function refusal(what: string, status: number, body: string): TandemError {
+  let code = 'peer-refused';
+  let detail = `it answered ${status}`;
   try {
-    const problem = JSON.parse(body) as { detail?: unknown };
-    if (typeof problem.detail === 'string') return problem.detail;
+    const problem = JSON.parse(body) as { detail?: unknown; code?: unknown };
+    if (typeof problem.detail === 'string') detail = problem.detail;
+    if (typeof problem.code === 'string') code = problem.code;
   } catch {
     // Not ours, then: the status has to do.
   }
-  return `it answered ${status}`;
+  return new TandemError(code, `${what}: ${detail}`);
 }
 
-/** The peer's snapshot of an app, taken now. @throws TandemError `peer-refused` with the peer's own reason. */
+/** The peer's snapshot of an app, taken now. @throws TandemError with the peer's own code, `not-vouched` for instance. */
 export async function fetchSnapshot(
   address: string,
   app: string,
@@ -59,17 +63,14 @@ export async function fetchSnapshot(
   const response = await call(address, { method: 'GET', path: `/v1/apps/${encodeURIComponent(app)}/snapshot`, token });
   const status = response.statusCode ?? 0;
   if (status === 200) return response as AsyncIterable<Uint8Array>;
-  throw new TandemError(
-    'peer-refused',
-    `no snapshot from ${address}: ${detailOf(await text(response, problemLimit_bytes), status)}`,
-  );
+  throw refusal(`no snapshot from ${address}`, status, await text(response, problemLimit_bytes));
 }
 
-/** A JSON answer of the peer. @throws TandemError `peer-refused`. */
+/** A JSON answer of the peer. @throws TandemError with the peer's own code. */
 export async function askPeer(address: string, request: Call): Promise<unknown> {
   const response = await call(address, request);
   const status = response.statusCode ?? 0;
   const body = await text(response, 1024 * 1024);
-  if (status < 200 || status > 299) throw new TandemError('peer-refused', `${address}: ${detailOf(body, status)}`);
+  if (status < 200 || status > 299) throw refusal(address, status, body);
   return JSON.parse(body);
 }
