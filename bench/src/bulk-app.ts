@@ -3,9 +3,14 @@ import { defineApp, json } from '@tandem/streams';
 import { z } from 'zod';
 
 const Part = z.object({ id: z.string(), seq: z.int(), bulk: z.string().optional() });
-const Kept = z.object({ id: z.string(), seq: z.int(), count: z.int(), bulk: z.string() });
 const Counted = z.object({ id: z.string(), seq: z.int(), count: z.int() });
-type Kept = z.infer<typeof Kept>;
+
+interface Kept {
+  readonly id: string;
+  readonly seq: number;
+  readonly count: number;
+  readonly bulk: string;
+}
 
 export const bulk = defineApp({
   name: 'bulk',

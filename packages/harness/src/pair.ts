@@ -172,6 +172,11 @@ export class Pair {
     );
   }
 
+  /** Of a node's answer, whatever it is; undefined when it gives none. */
+  async status(id: string, route: string): Promise<number | undefined> {
+    return (await this.#ask(id, 'GET', route, askLimit_ms))?.status;
+  }
+
   /** The JSON of a node's answer; undefined when it gives none or an error. */
   async get<T>(id: string, route: string): Promise<T | undefined> {
     const answer = await this.#ask(id, 'GET', route, askLimit_ms);
@@ -281,6 +286,8 @@ function configuration(options: PairOptions, id: string, port: number): unknown 
     coordinator: { postgres: { sessionTimeout: '1s' } },
     store: { postgres: {} },
     postgres: { url: options.databaseUrl },
+    // A pair that starts together asks for state before there is any: the default waits a minute to ask again.
+    stateSync: { retry: '1s' },
     ...options.settings,
     apps: options.apps.map((app) => ({
       module: path.resolve(options.root, app.module),
