@@ -66,7 +66,7 @@ export function onClaimUnknown(turn: Turn): void {
  */
 export function readViewWhenInDoubt(turn: Turn): void {
   const { pair, at_ms, settings } = turn;
-  const hasLeft = pair.held === undefined && pair.view?.active?.incarnation === pair.self.incarnation;
+  const hasLeft = !pair.stopping && pair.held === undefined && pair.view?.active?.incarnation === pair.self.incarnation;
   const isInDoubt = pair.claim === undefined ? hasLeft : pair.claim.phase === 'unknown';
   if (!isInDoubt) pair.readViewAt_ms = undefined;
   else if (at_ms >= (pair.readViewAt_ms ?? at_ms)) {

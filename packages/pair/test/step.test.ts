@@ -1,0 +1,353 @@
+// The rules of the role machine one by one.
+import { asEpoch, type PairEffect } from '@tandem/pair';
+import {
+  activeScene,
+  app,
+  other,
+  passiveScene,
+  publisher,
+  Scene,
+  self,
+  third,
+  view,
+  type SceneEvent,
+} from './scene.ts';
+
+function types(effects: readonly PairEffect[]): string[] {
+  return effects.map((effect) => effect.type);
+}
+
+function only<Type extends PairEffect['type']>(effects: readonly PairEffect[], type: Type) {
+  return effects.filter((effect): effect is Extract<PairEffect, { type: Type }> => effect.type === type);
+}
+
+const linkClosed: SceneEvent = { type: 'link-closed', peer: other.incarnation, how: 'closed' };
+const isGone: SceneEvent = { type: 'probe-answered', peer: other.incarnation, outcome: 'gone' };
+const vacant: SceneEvent = { type: 'view-changed', view: view(1, undefined) };
+
+function verifyPlease(epoch: number, storedEpoch: number | undefined, lane = 0): SceneEvent {
+  const stored = storedEpoch === undefined ? undefined : asEpoch(storedEpoch);
+  return { type: 'verify-please', app, publisher, lane, epoch: asEpoch(epoch), storedEpoch: stored };
+}
+
+function verifyAnswered(
+  epoch: number,
+  outcome: 'current' | 'superseded' | 'unanswered',
+  storedEpoch?: number,
+): SceneEvent {
+  const stored = storedEpoch === undefined ? undefined : asEpoch(storedEpoch);
+  return { type: 'verify-answered', app, publisher, lane: 0, epoch: asEpoch(epoch), storedEpoch: stored, outcome };
+}
+
+describe('claiming', () => {
+  it('claims at once when the active is gone from the view and the link has closed', () => {
+    const scene = passiveScene();
+    scene.happens(linkClosed);
+    expect(only(scene.happens(vacant), 'claim')).toMatchObject([{ expected: 1, why: 'b is not active any more' }]);
+  });
+
+  it('leaves the claim to a linked active that only lost its session, for one session time-out', () => {
+    const scene = passiveScene();
+    expect(types(scene.happens(vacant))).not.toContain('claim');
+    expect(types(scene.passes(999))).not.toContain('claim');
+    expect(types(scene.passes(1))).toContain('claim');
+  });
+
+  it('probes when the link closes and claims when the process is gone', () => {
+    const scene = passiveScene();
+    expect(scene.happens(linkClosed)).toEqual([{ type: 'probe', peer: other }]);
+    expect(only(scene.happens(isGone), 'claim')).toMatchObject([{ expected: 1 }]);
+  });
+
+  it.each(['alive', 'unknown'] as const)('does not claim when the probe says %s', (outcome) => {
+    const scene = passiveScene();
+    scene.happens(linkClosed);
+    expect(scene.happens({ type: 'probe-answered', peer: other.incarnation, outcome })).toEqual([]);
+    expect(types(scene.passes(20_000))).not.toContain('claim');
+  });
+
+  it('does not probe an active that it was not linked to in this epoch', () => {
+    const scene = passiveScene();
+    scene.happens({ type: 'view-changed', view: view(2, third) });
+    expect(scene.happens(linkClosed)).toEqual([]);
+  });
+
+  it('keeps a link that outlives a new epoch of the same active', () => {
+    const scene = passiveScene();
+    scene.happens({ type: 'view-changed', view: view(2, other) });
+    expect(types(scene.happens(linkClosed))).toEqual(['probe']);
+  });
+
+  it('claims on the strength of a probe once in an interval', () => {
+    const scene = passiveScene();
+    scene.happens(linkClosed, isGone, { type: 'claim-lost', view: view(2, other) });
+    scene.happens({ type: 'link-opened', peer: other.incarnation, epoch: asEpoch(2) });
+    expect(scene.happens(linkClosed)).toEqual([]);
+    expect(types(scene.passes(4999))).toEqual([]);
+    expect(types(scene.passes(1))).toEqual(['probe']);
+    expect(types(scene.happens(isGone))).toEqual(['claim']);
+  });
+
+  it('gives better candidates a head start when none of its apps is in sync', () => {
+    const scene = passiveScene();
+    scene.happens({ type: 'app-lag', app, inSync: false }, linkClosed);
+    expect(scene.happens(vacant)).toEqual([]);
+    expect(types(scene.passes(50))).toContain('claim');
+  });
+
+  it('does not use the head start when somebody else has claimed meanwhile', () => {
+    const scene = passiveScene();
+    scene.happens({ type: 'app-lag', app, inSync: false }, linkClosed, vacant);
+    scene.happens({ type: 'view-changed', view: view(2, third) });
+    expect(types(scene.passes(1000))).not.toContain('claim');
+  });
+
+  it('claims when it is invited, in this epoch and within the limit', () => {
+    const invited: SceneEvent = { type: 'invited', by: other.incarnation, epoch: asEpoch(1), limit_ms: 100 };
+    expect(only(passiveScene().happens(invited), 'claim')).toMatchObject([{ expected: 1, why: 'b hands over' }]);
+    expect(passiveScene().happens({ ...invited, by: third.incarnation })).toEqual([]);
+    const late = passiveScene();
+    late.happens({ type: 'coordinator-lost' }, invited);
+    late.passes(100);
+    expect(late.happens({ type: 'coordinator-back' })).toEqual([]);
+  });
+
+  it('needs one app that can be vouched for', () => {
+    const scene = new Scene();
+    scene.happens({ type: 'view-changed', view: view(1, other) });
+    scene.happens({ type: 'app-unavailable', app, reason: 'no' }, vacant);
+    expect(types(scene.passes(1000))).not.toContain('claim');
+    expect(types(scene.happens({ type: 'app-restored', app }))).not.toContain('claim');
+    expect(types(scene.passes(50))).toContain('claim');
+  });
+
+  it('does not claim while the coordinator is lost', () => {
+    const scene = passiveScene();
+    scene.happens({ type: 'coordinator-lost' }, linkClosed);
+    expect(scene.happens(isGone)).toEqual([]);
+    expect(types(scene.happens({ type: 'coordinator-back' }))).toContain('claim');
+  });
+
+  it('takes an unknown claim for won when the view shows it, and tries again when it does not', () => {
+    const scene = passiveScene();
+    scene.happens(linkClosed, vacant);
+    expect(types(scene.happens({ type: 'claim-unknown' }))).toEqual(['read-view']);
+    expect(types(scene.passes(1000))).toEqual(['read-view']);
+    scene.happens(vacant);
+    expect(types(scene.passes(100))).toEqual(['claim']);
+    scene.happens({ type: 'claim-unknown' });
+    expect(types(scene.happens({ type: 'view-changed', view: view(2, self) }))).toEqual(['role-changed', 'open']);
+    expect(scene.state.held).toBe(2);
+  });
+
+  it('recognises a claim that took place after it was thought to be lost', () => {
+    const scene = passiveScene();
+    scene.happens(linkClosed, vacant, { type: 'claim-unknown' }, vacant);
+    expect(types(scene.happens({ type: 'view-changed', view: view(2, self) }))).toContain('open');
+  });
+
+  it('loses an epoch at once that was claimed over before the answer came', () => {
+    const scene = passiveScene();
+    scene.happens(linkClosed, vacant, { type: 'view-changed', view: view(3, third) });
+    expect(types(scene.happens({ type: 'claim-won', epoch: asEpoch(2) }))).toEqual([]);
+    expect(scene.state).toMatchObject({ role: 'passive', held: undefined });
+  });
+});
+
+describe('getting state', () => {
+  it('asks the store at once when the peer has nothing and nobody is active any more', () => {
+    const scene = new Scene();
+    expect(only(scene.happens({ type: 'view-changed', view: view(1, other) }), 'restore')).toEqual([
+      { type: 'restore', app, from: { kind: 'peer', peer: other } },
+    ]);
+    scene.happens(vacant);
+    expect(scene.happens({ type: 'app-unavailable', app, reason: 'gone' })).toContainEqual({
+      type: 'restore',
+      app,
+      from: { kind: 'store' },
+    });
+  });
+
+  it('says why an app is inactive and tries it again after the retry time', () => {
+    const scene = new Scene();
+    scene.happens(
+      { type: 'view-changed', view: view(1, other) },
+      { type: 'app-unavailable', app, reason: 'no snapshot' },
+    );
+    expect(scene.state.apps[app]).toMatchObject({ condition: 'inactive', reason: 'no snapshot' });
+    expect(scene.state.role).toBe('passive');
+    expect(types(scene.passes(59_999))).toEqual([]);
+    expect(types(scene.passes(1))).toEqual(['restore']);
+  });
+
+  it('takes the store when live sync is off', () => {
+    const scene = new Scene([app], { liveSync: false });
+    expect(only(scene.happens({ type: 'view-changed', view: view(1, other) }), 'restore')).toMatchObject([
+      { from: { kind: 'store' } },
+    ]);
+  });
+
+  it('does not ask an earlier run of itself', () => {
+    const scene = new Scene();
+    const earlier = { ...self, incarnation: 'a0' };
+    expect(only(scene.happens({ type: 'view-changed', view: view(1, earlier) }), 'restore')).toMatchObject([
+      { from: { kind: 'store' } },
+    ]);
+    expect(scene.state.role).toBe('joining');
+  });
+
+  it('asks again every session time-out for an app that the active has not begun', () => {
+    const scene = new Scene();
+    scene.happens({ type: 'view-changed', view: view(1, other) }, { type: 'app-unborn', app });
+    expect(types(scene.passes(1000))).toEqual(['restore']);
+  });
+
+  it('asks the store once more before it lets an app begin that another epoch may have begun', () => {
+    const scene = new Scene([app, 'alerts']);
+    scene.happens({ type: 'view-changed', view: view(1, other) }, { type: 'app-unborn', app });
+    scene.happens({ type: 'app-restored', app: 'alerts' }, { type: 'app-lag', app: 'alerts', inSync: true });
+    scene.happens({ type: 'view-changed', view: view(1, undefined) });
+    const won = scene.happens({ type: 'claim-won', epoch: asEpoch(2) });
+    expect(types(won)).toEqual(['role-changed', 'restore', 'open']);
+    expect(types(scene.happens({ type: 'app-unborn', app }))).toEqual(['begin-at-genesis']);
+  });
+
+  it('opens each app as soon as it can be vouched for, without waiting for another', () => {
+    const scene = new Scene([app, 'alerts']);
+    scene.happens({ type: 'view-changed', view: view(1, undefined) }, { type: 'app-restored', app });
+    scene.passes(50);
+    expect(only(scene.happens({ type: 'claim-won', epoch: asEpoch(2) }), 'open')).toMatchObject([{ app }]);
+    scene.happens({ type: 'app-unavailable', app: 'alerts', reason: 'the store is down' });
+    scene.happens({ type: 'publisher-live', app, publisher, epoch: asEpoch(2) });
+    expect(scene.state.role).toBe('active');
+    scene.passes(60_000);
+    expect(only(scene.happens({ type: 'app-restored', app: 'alerts' }), 'open')).toMatchObject([{ app: 'alerts' }]);
+  });
+});
+
+describe('verifying', () => {
+  it('asks again with growing delays while the coordinator does not answer', () => {
+    const scene = activeScene();
+    scene.happens(verifyPlease(2, 1));
+    const delays_ms = Array.from(
+      { length: 6 },
+      () => only(scene.happens(verifyAnswered(2, 'unanswered', 1)), 'verify')[0]?.delay_ms,
+    );
+    expect(delays_ms).toEqual([100, 200, 400, 800, 1000, 1000]);
+    expect(types(scene.happens(verifyAnswered(2, 'current', 1)))).toEqual(['verified']);
+  });
+
+  it('goes on without an answer where the stored epoch was its own', () => {
+    const scene = activeScene();
+    scene.happens({ type: 'coordinator-lost' }, verifyPlease(2, 2));
+    expect(types(scene.happens(verifyAnswered(2, 'unanswered', 2)))).toEqual(['verified']);
+  });
+
+  it('does not take an answer that was asked for before the newest opening', () => {
+    const scene = activeScene();
+    scene.happens(verifyPlease(2, 1));
+    expect(scene.happens(verifyPlease(2, 2))).toEqual([]);
+    expect(only(scene.happens(verifyAnswered(2, 'current', 1)), 'verify')).toMatchObject([
+      { storedEpoch: 2, delay_ms: 0 },
+    ]);
+    expect(types(scene.happens(verifyAnswered(2, 'current', 2)))).toEqual(['verified']);
+  });
+
+  it('leaves the epoch when it is superseded, and looks where it stands', () => {
+    const scene = activeScene();
+    scene.happens(verifyPlease(2, 1));
+    expect(types(scene.happens(verifyAnswered(2, 'superseded', 1)))).toEqual([
+      'role-changed',
+      'step-down',
+      'read-view',
+    ]);
+    expect(types(scene.happens({ type: 'app-stepped-down', app }))).toEqual(['resign', 'role-changed']);
+  });
+
+  it('waits for its own claim when the session was lost', () => {
+    const scene = activeScene();
+    scene.happens({ type: 'view-changed', view: view(2, undefined) }, verifyPlease(2, 2));
+    expect(types(scene.happens(verifyAnswered(2, 'superseded', 2)))).toEqual(['verify']);
+    expect(only(scene.happens({ type: 'claim-won', epoch: asEpoch(3) }), 'open')).toMatchObject([{ app, epoch: 3 }]);
+    expect(scene.happens(verifyPlease(2, 2))).toEqual([]);
+  });
+});
+
+describe('leaving', () => {
+  const switchover: SceneEvent = { type: 'switchover-requested', request: 'r1' };
+
+  function answer(effects: readonly PairEffect[]) {
+    return only(effects, 'answer-switchover').map(({ outcome, detail }) => `${outcome}: ${detail}`);
+  }
+
+  it('refuses a switchover with a reason', () => {
+    expect(answer(passiveScene().happens(switchover))).toEqual(['refused: the active node is b']);
+    const scene = activeScene();
+    scene.happens({ type: 'peer-status', peer: third.incarnation, inSyncApps: [] });
+    expect(answer(scene.happens(switchover))).toEqual(['refused: the passive node is not in sync: orders']);
+    scene.happens({ type: 'coordinator-lost' });
+    expect(answer(scene.happens(switchover))).toEqual(['refused: the coordinator cannot be reached']);
+    scene.happens({ type: 'coordinator-back' }, { type: 'link-closed', peer: third.incarnation, how: 'closed' });
+    expect(answer(scene.happens(switchover))).toEqual(['refused: no passive node is linked']);
+  });
+
+  it('stays active when the invited node does not claim in time', () => {
+    const scene = activeScene();
+    expect(only(scene.happens(switchover), 'invite')).toEqual([
+      { type: 'invite', peer: third.incarnation, epoch: 2, limit_ms: 2000 },
+    ]);
+    expect(answer(scene.happens(switchover))).toEqual(['refused: a switchover is under way already']);
+    expect(answer(scene.passes(2000))).toEqual(['expired: no claim within 2000 ms; nothing has changed']);
+    expect(scene.state.role).toBe('active');
+  });
+
+  it('is done when the invited node holds a newer epoch, also where the sink said so first', () => {
+    const scene = activeScene();
+    scene.happens(switchover, { type: 'publisher-superseded', app, publisher, byEpoch: asEpoch(3) });
+    expect(answer(scene.happens({ type: 'view-changed', view: view(3, third) }))).toEqual(['done: c holds epoch 3']);
+  });
+
+  it('hands over before it stops, and stops all the same when nobody takes over', () => {
+    const scene = activeScene();
+    expect(types(scene.happens({ type: 'stop-requested' }))).toEqual(['invite']);
+    expect(types(scene.passes(2000))).toEqual(['role-changed', 'step-down']);
+    expect(types(scene.happens({ type: 'app-stepped-down', app }))).toEqual(['role-changed', 'resign', 'exit']);
+  });
+
+  it('offers an app that failed for good to the peer, once, as soon as that is in sync', () => {
+    const scene = activeScene([app, 'alerts']);
+    const status = (...inSyncApps: string[]): SceneEvent => ({
+      type: 'peer-status',
+      peer: third.incarnation,
+      inSyncApps,
+    });
+    scene.happens(status(app));
+    expect(scene.happens({ type: 'app-failed', app: 'alerts', reason: 'it threw', willRestart: false })).toEqual([]);
+    expect(scene.happens(status('alerts'))).toEqual([]);
+    expect(types(scene.happens(status(app, 'alerts')))).toEqual(['invite']);
+    scene.passes(2000);
+    expect(scene.happens(status(app, 'alerts'))).toEqual([]);
+  });
+
+  it('opens an app that came back in the same epoch, from the store', () => {
+    const scene = activeScene();
+    scene.happens({ type: 'app-failed', app, reason: 'it threw', willRestart: true });
+    expect(scene.happens({ type: 'app-described', app, publishers: [publisher] })).toEqual([
+      { type: 'restore', app, from: { kind: 'store' } },
+    ]);
+    expect(scene.happens({ type: 'app-restored', app })).toEqual([{ type: 'open', app, epoch: 2 }]);
+  });
+
+  it('keeps the state of its apps', () => {
+    const scene = activeScene();
+    expect(types(scene.happens({ type: 'view-changed', view: view(3, other) }))).toEqual(['role-changed', 'step-down']);
+    expect(scene.happens({ type: 'app-stepped-down', app })).toMatchObject([{ type: 'role-changed', to: 'passive' }]);
+    expect(scene.state.apps[app]).toMatchObject({ condition: 'in-sync', output: 'closed' });
+  });
+
+  it('goes on when the coordinator is lost', () => {
+    const scene = activeScene();
+    expect(scene.happens({ type: 'coordinator-lost' })).toEqual([]);
+    expect(scene.state).toMatchObject({ role: 'active', held: 2 });
+  });
+});

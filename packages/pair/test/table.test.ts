@@ -1,0 +1,372 @@
+// The total transition table: every role and every event. A cell that is missing does not compile.
+import { asEpoch, ProtocolViolation, step, type Epoch, type PairEvent, type PairState, type Role } from '@tandem/pair';
+import { activeScene, app, other, passiveScene, publisher, Scene, settings, third, view } from './scene.ts';
+
+/**
+ * `acts`: something is to be carried out. `notes`: it is remembered. `ignored`: nothing changes.
+ * `impossible`: a ProtocolViolation.
+ */
+type Expected = 'acts' | 'notes' | 'ignored' | 'impossible';
+type EventType = PairEvent['type'];
+
+function joiningState(): PairState {
+  const scene = new Scene();
+  scene.happens({ type: 'view-changed', view: view(undefined, undefined) });
+  return scene.state;
+}
+
+function syncingState(): PairState {
+  const scene = new Scene();
+  scene.happens({ type: 'view-changed', view: view(1, other) });
+  return scene.state;
+}
+
+function claimingScene(): Scene {
+  const scene = passiveScene();
+  scene.happens(
+    { type: 'link-closed', peer: other.incarnation, how: 'closed' },
+    { type: 'probe-answered', peer: other.incarnation, outcome: 'gone' },
+  );
+  return scene;
+}
+
+function promotingState(): PairState {
+  const scene = claimingScene();
+  scene.happens(
+    { type: 'claim-won', epoch: asEpoch(2) },
+    { type: 'verify-please', app, publisher, lane: 0, epoch: asEpoch(2), storedEpoch: asEpoch(1) },
+  );
+  return scene.state;
+}
+
+function demotingState(): PairState {
+  const scene = activeScene();
+  scene.happens({ type: 'verify-please', app, publisher, lane: 0, epoch: asEpoch(2), storedEpoch: asEpoch(1) });
+  scene.happens({ type: 'view-changed', view: view(3, other) });
+  return scene.state;
+}
+
+function activeState(): PairState {
+  const scene = activeScene();
+  scene.happens(
+    { type: 'verify-please', app, publisher, lane: 0, epoch: asEpoch(2), storedEpoch: asEpoch(1) },
+    { type: 'publisher-live', app, publisher, epoch: asEpoch(2) },
+  );
+  return scene.state;
+}
+
+function stoppedState(): PairState {
+  const scene = passiveScene();
+  scene.happens({ type: 'stop-requested' });
+  return scene.state;
+}
+
+const claiming = claimingScene().state;
+const states: Readonly<Record<Role, PairState>> = {
+  joining: joiningState(),
+  syncing: syncingState(),
+  passive: passiveScene().state,
+  promoting: promotingState(),
+  active: activeState(),
+  demoting: demotingState(),
+  stopped: stoppedState(),
+};
+
+/** One of each, as it would come next in this state. */
+const nextEvent: {
+  readonly [Type in EventType]: (state: PairState) => Omit<Extract<PairEvent, { type: Type }>, 'at_ms'>;
+} = {
+  'view-changed': (state) => ({ type: 'view-changed', view: view(epochOf(state) + 1, third) }),
+  'coordinator-lost': () => ({ type: 'coordinator-lost' }),
+  'coordinator-back': () => ({ type: 'coordinator-back' }),
+  'link-opened': (state) => ({ type: 'link-opened', peer: 'd1', epoch: asEpoch(Math.max(1, epochOf(state))) }),
+  'link-closed': (state) => ({ type: 'link-closed', peer: state.link?.peer ?? 'd1', how: 'closed' }),
+  'probe-answered': () => ({ type: 'probe-answered', peer: other.incarnation, outcome: 'gone' }),
+  'claim-won': (state) => ({ type: 'claim-won', epoch: asEpoch((state.claim?.expected ?? 0) + 1) }),
+  'claim-lost': (state) => ({ type: 'claim-lost', view: view(epochOf(state) + 1, third) }),
+  'claim-unknown': () => ({ type: 'claim-unknown' }),
+  'app-described': () => ({ type: 'app-described', app, publishers: [publisher] }),
+  'app-restored': () => ({ type: 'app-restored', app }),
+  'app-unborn': () => ({ type: 'app-unborn', app }),
+  'app-unavailable': () => ({ type: 'app-unavailable', app, reason: 'nobody has it' }),
+  'app-lag': () => ({ type: 'app-lag', app, inSync: false }),
+  'app-failed': () => ({ type: 'app-failed', app, reason: 'it threw', willRestart: false }),
+  'verify-please': (state) => ({
+    type: 'verify-please',
+    app,
+    publisher,
+    lane: 1,
+    epoch: heldOr1(state),
+    storedEpoch: undefined,
+  }),
+  'verify-answered': (state) => ({
+    type: 'verify-answered',
+    app,
+    publisher,
+    lane: 0,
+    epoch: heldOr1(state),
+    storedEpoch: undefined,
+    outcome: 'current',
+  }),
+  'publisher-live': (state) => ({ type: 'publisher-live', app, publisher, epoch: heldOr1(state) }),
+  'publisher-superseded': () => ({ type: 'publisher-superseded', app, publisher, byEpoch: asEpoch(9) }),
+  'app-stepped-down': () => ({ type: 'app-stepped-down', app }),
+  'peer-status': (state) => ({ type: 'peer-status', peer: state.link?.peer ?? 'd1', inSyncApps: [] }),
+  'switchover-requested': () => ({ type: 'switchover-requested', request: 'r1' }),
+  invited: (state) => ({
+    type: 'invited',
+    by: state.view?.active?.incarnation ?? 'd1',
+    epoch: heldOr1(state),
+    limit_ms: 1000,
+  }),
+  'stop-requested': () => ({ type: 'stop-requested' }),
+  tick: () => ({ type: 'tick' }),
+};
+
+function epochOf(state: PairState): number {
+  return state.view?.epoch ?? 0;
+}
+
+function heldOr1(state: PairState): Epoch {
+  return state.held ?? asEpoch(1);
+}
+
+function outcomeOf(state: PairState, type: EventType): Expected {
+  try {
+    const result = step(state, { ...nextEvent[type](state), at_ms: 100 }, settings);
+    if (result.effects.length > 0) return 'acts';
+    return JSON.stringify(result.state) === JSON.stringify(state) ? 'ignored' : 'notes';
+  } catch (thrown) {
+    if (!(thrown instanceof ProtocolViolation)) throw thrown;
+    return 'impossible';
+  }
+}
+
+const table: Readonly<Record<Role, Readonly<Record<EventType, Expected>>>> = {
+  // Nobody is active, the app's state has been asked for.
+  joining: {
+    'view-changed': 'acts',
+    'coordinator-lost': 'notes',
+    'coordinator-back': 'ignored',
+    'link-opened': 'notes',
+    'link-closed': 'ignored',
+    'probe-answered': 'ignored',
+    'claim-won': 'impossible',
+    'claim-lost': 'impossible',
+    'claim-unknown': 'impossible',
+    'app-described': 'ignored',
+    'app-restored': 'notes',
+    'app-unborn': 'notes',
+    'app-unavailable': 'notes',
+    'app-lag': 'ignored',
+    'app-failed': 'notes',
+    'verify-please': 'impossible',
+    'verify-answered': 'ignored',
+    'publisher-live': 'impossible',
+    'publisher-superseded': 'ignored',
+    'app-stepped-down': 'ignored',
+    'peer-status': 'ignored',
+    'switchover-requested': 'acts',
+    invited: 'acts',
+    'stop-requested': 'acts',
+    tick: 'ignored',
+  },
+  // b is active, the app's state has been asked of it.
+  syncing: {
+    'view-changed': 'notes',
+    'coordinator-lost': 'notes',
+    'coordinator-back': 'ignored',
+    'link-opened': 'notes',
+    'link-closed': 'ignored',
+    'probe-answered': 'ignored',
+    'claim-won': 'impossible',
+    'claim-lost': 'impossible',
+    'claim-unknown': 'impossible',
+    'app-described': 'ignored',
+    'app-restored': 'acts',
+    'app-unborn': 'notes',
+    'app-unavailable': 'acts',
+    'app-lag': 'ignored',
+    'app-failed': 'acts',
+    'verify-please': 'ignored',
+    'verify-answered': 'ignored',
+    'publisher-live': 'ignored',
+    'publisher-superseded': 'ignored',
+    'app-stepped-down': 'ignored',
+    'peer-status': 'ignored',
+    'switchover-requested': 'acts',
+    invited: 'notes',
+    'stop-requested': 'acts',
+    tick: 'ignored',
+  },
+  // b is active and linked, the app is in sync.
+  passive: {
+    'view-changed': 'notes',
+    'coordinator-lost': 'notes',
+    'coordinator-back': 'ignored',
+    'link-opened': 'notes',
+    'link-closed': 'acts',
+    'probe-answered': 'ignored',
+    'claim-won': 'impossible',
+    'claim-lost': 'impossible',
+    'claim-unknown': 'impossible',
+    'app-described': 'acts',
+    'app-restored': 'impossible',
+    'app-unborn': 'ignored',
+    'app-unavailable': 'ignored',
+    'app-lag': 'notes',
+    'app-failed': 'notes',
+    'verify-please': 'ignored',
+    'verify-answered': 'ignored',
+    'publisher-live': 'ignored',
+    'publisher-superseded': 'ignored',
+    'app-stepped-down': 'ignored',
+    'peer-status': 'ignored',
+    'switchover-requested': 'acts',
+    invited: 'acts',
+    'stop-requested': 'acts',
+    tick: 'ignored',
+  },
+  // Epoch 2 is held, the app's publisher is open and waits to be verified.
+  promoting: {
+    'view-changed': 'acts',
+    'coordinator-lost': 'notes',
+    'coordinator-back': 'ignored',
+    'link-opened': 'notes',
+    'link-closed': 'ignored',
+    'probe-answered': 'ignored',
+    'claim-won': 'impossible',
+    'claim-lost': 'impossible',
+    'claim-unknown': 'impossible',
+    'app-described': 'acts',
+    'app-restored': 'impossible',
+    'app-unborn': 'ignored',
+    'app-unavailable': 'ignored',
+    'app-lag': 'notes',
+    'app-failed': 'acts',
+    'verify-please': 'acts',
+    'verify-answered': 'acts',
+    'publisher-live': 'acts',
+    'publisher-superseded': 'acts',
+    'app-stepped-down': 'ignored',
+    'peer-status': 'ignored',
+    'switchover-requested': 'acts',
+    invited: 'notes',
+    'stop-requested': 'acts',
+    tick: 'ignored',
+  },
+  // The app is live, c is linked and in sync.
+  active: {
+    'view-changed': 'acts',
+    'coordinator-lost': 'notes',
+    'coordinator-back': 'ignored',
+    'link-opened': 'notes',
+    'link-closed': 'notes',
+    'probe-answered': 'ignored',
+    'claim-won': 'impossible',
+    'claim-lost': 'impossible',
+    'claim-unknown': 'impossible',
+    'app-described': 'acts',
+    'app-restored': 'impossible',
+    'app-unborn': 'ignored',
+    'app-unavailable': 'ignored',
+    'app-lag': 'notes',
+    'app-failed': 'acts',
+    'verify-please': 'acts',
+    'verify-answered': 'acts',
+    'publisher-live': 'ignored',
+    'publisher-superseded': 'acts',
+    'app-stepped-down': 'ignored',
+    'peer-status': 'notes',
+    'switchover-requested': 'acts',
+    invited: 'notes',
+    'stop-requested': 'acts',
+    tick: 'ignored',
+  },
+  // b holds epoch 3, the app's publisher is being closed.
+  demoting: {
+    'view-changed': 'notes',
+    'coordinator-lost': 'notes',
+    'coordinator-back': 'ignored',
+    'link-opened': 'notes',
+    'link-closed': 'notes',
+    'probe-answered': 'ignored',
+    'claim-won': 'impossible',
+    'claim-lost': 'impossible',
+    'claim-unknown': 'impossible',
+    'app-described': 'acts',
+    'app-restored': 'impossible',
+    'app-unborn': 'ignored',
+    'app-unavailable': 'ignored',
+    'app-lag': 'notes',
+    'app-failed': 'acts',
+    'verify-please': 'ignored',
+    'verify-answered': 'ignored',
+    'publisher-live': 'ignored',
+    'publisher-superseded': 'ignored',
+    'app-stepped-down': 'acts',
+    'peer-status': 'notes',
+    'switchover-requested': 'acts',
+    invited: 'notes',
+    'stop-requested': 'notes',
+    tick: 'ignored',
+  },
+  stopped: {
+    'view-changed': 'ignored',
+    'coordinator-lost': 'ignored',
+    'coordinator-back': 'ignored',
+    'link-opened': 'ignored',
+    'link-closed': 'ignored',
+    'probe-answered': 'ignored',
+    'claim-won': 'ignored',
+    'claim-lost': 'ignored',
+    'claim-unknown': 'ignored',
+    'app-described': 'ignored',
+    'app-restored': 'ignored',
+    'app-unborn': 'ignored',
+    'app-unavailable': 'ignored',
+    'app-lag': 'ignored',
+    'app-failed': 'ignored',
+    'verify-please': 'ignored',
+    'verify-answered': 'ignored',
+    'publisher-live': 'ignored',
+    'publisher-superseded': 'ignored',
+    'app-stepped-down': 'ignored',
+    'peer-status': 'ignored',
+    'switchover-requested': 'ignored',
+    invited: 'ignored',
+    'stop-requested': 'ignored',
+    tick: 'ignored',
+  },
+};
+
+describe('the transition table', () => {
+  describe.each(Object.keys(states) as Role[])('%s', (role) => {
+    it('is the role of its sample state', () => {
+      expect(states[role].role).toBe(role);
+    });
+
+    it.each(Object.keys(nextEvent) as EventType[])('%s', (type) => {
+      expect(outcomeOf(states[role], type)).toBe(table[role][type]);
+    });
+  });
+
+  it.each(['claim-won', 'claim-lost', 'claim-unknown'] as const)('%s is an answer to a claim under way', (type) => {
+    expect(outcomeOf(claiming, type)).toBe(type === 'claim-lost' ? 'notes' : 'acts');
+  });
+
+  it('names event and state in a violation', () => {
+    const event: PairEvent = { type: 'view-changed', at_ms: 100, view: view(2, third) };
+    expect(() => step(states.active, event, settings)).toThrow(
+      /S1: epoch 2 is held twice; event .*"c1".* in state .*"held":2/,
+    );
+  });
+
+  it('never changes the state that it is given', () => {
+    const before = JSON.stringify(states);
+    for (const state of Object.values(states)) {
+      for (const type of Object.keys(nextEvent) as EventType[]) outcomeOf(state, type);
+    }
+    expect(JSON.stringify(states)).toBe(before);
+  });
+});
