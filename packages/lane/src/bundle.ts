@@ -30,14 +30,14 @@ const common = {
   conditions: ['@tandem/source'],
   // Comments with paths would make the same code look different on two machines.
   minifyWhitespace: true,
-  keepNames: true,
   charset: 'utf8',
   logLevel: 'silent',
 } satisfies esbuild.BuildOptions;
 
 /** CommonJS packages inside an ES module ask for `require`. */
+// Written so that tools which replace import.meta.url in our own source leave the text alone.
 const requireBanner =
-  "import{createRequire as __tandemRequire}from'node:module';const require=__tandemRequire(import.meta.url);";
+  "import{createRequire as __tandemRequire}from'node:module';const require=__tandemRequire(import.meta['url']);";
 
 /** Global names that differ from node to node, and what app code gets instead (guards.ts). */
 const guarded = {

@@ -8,14 +8,14 @@ export type DescribeAnswer =
   | { readonly type: 'description'; readonly description: AppDescription }
   | { readonly type: 'refused'; readonly code: string; readonly reason: string };
 
-const limit_ms = 15_000;
+const loadLimit_ms = 15_000;
 
 /**
  * @throws TandemError (user) `app-load` when the module throws, hangs, or exports no app or several, or whatever code
  * the topology's own checks gave.
  */
-export async function describeApp(bundle: AppBundle): Promise<AppDescription> {
-  const worker = new Worker(bundle.path, { workerData: { mode: 'describe' } });
+export async function describeApp(bundle: AppBundle, limit_ms = loadLimit_ms): Promise<AppDescription> {
+  const worker = new Worker(bundle.path, { workerData: { mode: 'describe' }, execArgv: ['--enable-source-maps'] });
   let timer: NodeJS.Timeout | undefined;
   try {
     const answer = await new Promise<DescribeAnswer>((resolve) => {
@@ -27,7 +27,7 @@ export async function describeApp(bundle: AppBundle): Promise<AppDescription> {
       }, limit_ms);
       worker.once('message', resolve);
       worker.once('error', (thrown: unknown) => {
-        refuse(`the app threw while it was loaded: ${placeOf(toError(thrown))}`);
+        refuse(`the app threw while it was loaded: ${placeOf(errorOf(thrown))}`);
       });
       worker.once('exit', (code) => {
         refuse(`the app ended its thread while it was loaded (exit code ${String(code)})`);
@@ -39,6 +39,12 @@ export async function describeApp(bundle: AppBundle): Promise<AppDescription> {
     clearTimeout(timer);
     await worker.terminate();
   }
+}
+
+/** What a worker threw. Node rebuilds it as an object with an error's prototype, not always the one known here. */
+export function errorOf(thrown: unknown): Error {
+  const { message, stack } = (thrown ?? {}) as Partial<Error>;
+  return typeof message === 'string' && typeof stack === 'string' ? (thrown as Error) : toError(thrown);
 }
 
 /** The message and the first place of the stack that is not ours, in one line. */

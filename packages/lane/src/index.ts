@@ -1,6 +1,6 @@
 export { bundleApp, type BundleOptions } from './bundle.ts';
 export { describeApp } from './describe-app.ts';
-export { type LaneHandlers, type LaneHost, startLane } from './lane-host.ts';
+export { type LaneHandlers, type LaneHost, type LaneOptions, startLane } from './lane-host.ts';
 export { Lane } from './lane.ts';
 export type { LaneChannel, LaneRuntime } from './runtime.ts';
 export { systemClock } from './system-clock.ts';

@@ -1,6 +1,6 @@
 // Control's end of a lane: the worker thread, its messages, and every way in which it can end.
 import { Worker } from 'node:worker_threads';
-import { toError } from '@tandem/ports';
+import { errorOf, placeOf } from './describe-app.ts';
 import type { AppBundle } from './description.ts';
 import type { FailureCode, FromLane, LaneSpec, ToLane } from './messages.ts';
 
@@ -17,12 +17,28 @@ export interface LaneHost {
   terminate(): Promise<void>;
 }
 
-export function startLane(bundle: AppBundle, spec: LaneSpec, handlers: LaneHandlers): LaneHost {
+export interface LaneOptions {
+  /** Of the worker's ordinary objects; undefined: what Node gives it. */
+  readonly heapLimit_bytes?: number;
+}
+
+export function startLane(
+  bundle: AppBundle,
+  spec: LaneSpec,
+  handlers: LaneHandlers,
+  options: LaneOptions = {},
+): LaneHost {
   const worker = new Worker(bundle.path, {
     workerData: { mode: 'run', spec },
+    // So that the stack of an error names the app's own files and lines.
+    execArgv: ['--enable-source-maps'],
+    ...(options.heapLimit_bytes !== undefined && {
+      resourceLimits: { maxOldGenerationSizeMb: Math.ceil(options.heapLimit_bytes / 2 ** 20) },
+    }),
     name: `${spec.app}/${String(spec.lane)}`,
   });
   let over = false;
+  let loaded = false;
   const exited = new Promise<void>((resolve) => {
     worker.once('exit', () => {
       resolve();
@@ -35,13 +51,15 @@ export function startLane(bundle: AppBundle, spec: LaneSpec, handlers: LaneHandl
   };
   worker.on('message', (message: FromLane) => {
     if (over) return;
+    loaded = true;
     if (message.type === 'failed' || message.type === 'closed') over = true;
     handlers.onMessage(message);
   });
   worker.on('error', (thrown: unknown) => {
-    const error = toError(thrown) as NodeJS.ErrnoException;
+    const error = errorOf(thrown) as NodeJS.ErrnoException;
     const outOfMemory = error.code === 'ERR_WORKER_OUT_OF_MEMORY';
-    fail('internal', outOfMemory ? 'the lane ran out of memory' : error.message.split('\n', 1).join(''));
+    if (outOfMemory) fail('internal', `app '${spec.app}' ran out of memory in lane ${String(spec.lane)}`);
+    else fail(loaded ? 'internal' : 'app-load', placeOf(error));
   });
   worker.on('exit', (code) => {
     fail('internal', `the lane's thread ended by itself (exit code ${String(code)})`);

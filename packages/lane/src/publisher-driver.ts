@@ -11,7 +11,7 @@ import {
   type PublisherName,
   type TaskId,
 } from '@tandem/pair';
-import { toError, type Clock, type OutputBatch, type Publisher } from '@tandem/ports';
+import { toError, type Clock, type OutputBatch, type Publisher, type Timer } from '@tandem/ports';
 import { LaneFailure, toLaneFailure } from './failure.ts';
 import type { FromLane, PositionTexts } from './messages.ts';
 import { BatchComposer, type BatchLimits } from './output-batch.ts';
@@ -23,6 +23,8 @@ const positionsInterval_ms = 1000;
 /** How long stepping down waits for the call in flight before it gives up the connection. */
 const stopLimit_ms = 2000;
 const followRetry_ms = 1000;
+/** How often a closed publisher is kept ready to be opened. */
+const prepareInterval_ms = 5000;
 
 export type DriverState = 'closed' | 'opening' | 'awaiting-verify' | 'reading-back' | 'draining' | 'live';
 
@@ -83,6 +85,8 @@ export class PublisherDriver {
   /** An answer of control may still be on its way that is older than the opening it would be taken for. */
   readonly #staleAnswers = new Map<Epoch, number>();
   #positionsPublished_ms = 0;
+  #preparing = false;
+  #prepareTimer: Timer | undefined;
   #closed = false;
 
   constructor(
@@ -109,6 +113,7 @@ export class PublisherDriver {
     this.#tasks = new Map(tasks.map((task) => [task.id, task]));
     this.#queues = tasks.map((task) => task.queue);
     this.#applyKnown();
+    void this.#prepare();
   }
 
   /** Something was queued. */
@@ -184,6 +189,7 @@ export class PublisherDriver {
 
   async close(limit_ms = stopLimit_ms): Promise<void> {
     this.#closed = true;
+    this.#prepareTimer?.cancel();
     await this.stop(limit_ms);
     await this.#wait.within(this.follow(false), limit_ms);
     await this.#wait.within(this.#giveUpPublisher(), limit_ms);
@@ -398,6 +404,24 @@ export class PublisherDriver {
       task.published(position);
     }
     this.#host.onTrimmed();
+  }
+
+  /** While closed: keeps what the next opening needs at hand, so that a promotion costs milliseconds. */
+  async #prepare(): Promise<void> {
+    this.#prepareTimer?.cancel();
+    if (this.#closed) return;
+    if (this.#run === undefined && !this.#preparing) {
+      this.#preparing = true;
+      try {
+        await (await this.#ensurePublisher()).prepare();
+      } catch {
+        // The opening itself tries again, and says what is wrong.
+      } finally {
+        this.#preparing = false;
+      }
+    }
+    if (this.#closed) return;
+    this.#prepareTimer = this.#host.clock.after(prepareInterval_ms, () => void this.#prepare());
   }
 
   async #ensurePublisher(): Promise<Publisher> {

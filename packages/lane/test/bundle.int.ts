@@ -1,0 +1,191 @@
+// Bundling apps as their authors write them, mistakes included, and loading them in a worker.
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { bundleApp, describeApp, startLane, type AppBundle, type FromLane, type LaneSpec } from '@tandem/lane';
+import type { TandemError } from '@tandem/ports';
+
+let folder: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'tandem-bundle-'));
+});
+
+afterEach(async () => {
+  await rm(folder, { recursive: true });
+});
+
+async function write(name: string, code: string): Promise<string> {
+  const file = path.join(folder, name);
+  await mkdir(path.dirname(file), { recursive: true });
+  await writeFile(file, code);
+  return file;
+}
+
+function bundle(module: string, exportName?: string): Promise<AppBundle> {
+  return bundleApp({
+    module,
+    adapters: [],
+    outDir: path.join(folder, 'out'),
+    ...(exportName !== undefined && { exportName }),
+  });
+}
+
+async function refused(work: Promise<unknown>): Promise<{ code: string; blame: string; message: string }> {
+  try {
+    await work;
+  } catch (thrown) {
+    const { code, blame, message } = thrown as TandemError;
+    return { code, blame, message };
+  }
+  throw new Error('it was not refused');
+}
+
+/** An app whose operator and module hold these lines. */
+function app(options: { operator?: string; module?: string; name?: string } = {}): string {
+  const { operator = '', module = '', name = 'app' } = options;
+  return `import { defineApp, raw } from '@tandem/streams';
+${module}
+export const ${name} = defineApp({
+  name: '${name}',
+  version: 1,
+  sources: { in: raw() },
+  sinks: { out: raw() },
+  build(flow) {
+    flow.from('in').map((value: Uint8Array) => {
+      ${operator}
+      return value;
+    }).to('out');
+  },
+});
+`;
+}
+
+it('is the same file, as far as its hash goes, wherever the app lies', async () => {
+  const first = await write('a/app.ts', app({ module: `import { twice } from './twice.ts'; twice(1);` }));
+  await write('a/twice.ts', 'export const twice = (n: number) => 2 * n;\n');
+  await cp(path.join(folder, 'a'), path.join(folder, 'elsewhere/deep/b'), { recursive: true });
+  const one = await bundle(first);
+  const other = await bundle(path.join(folder, 'elsewhere/deep/b/app.ts'));
+  expect(other.hash).toBe(one.hash);
+  const changed = await bundle(await write('a/app.ts', app({ name: 'changed' })));
+  expect(changed.hash).not.toBe(one.hash);
+});
+
+it('finds the packages of an app in its own folder, in JavaScript too', async () => {
+  await write('node_modules/half/package.json', '{ "name": "half", "main": "half.js" }');
+  await write('node_modules/half/half.js', 'module.exports.half = (n) => n / 2;');
+  const code = app({ module: `import { half } from 'half'; half(4);` }).replace(': Uint8Array', '');
+  await expect(describeApp(await bundle(await write('app.mjs', code)))).resolves.toMatchObject({ app: 'app' });
+});
+
+describe('refuses, in one line,', () => {
+  it('a module that is not there', async () => {
+    expect(await refused(bundle(path.join(folder, 'none.ts')))).toMatchObject({
+      code: 'app-module-missing',
+      blame: 'user',
+    });
+  });
+
+  it('a mistake in the syntax, with its place', async () => {
+    const file = await write('app.ts', 'export const x = 1;\nexport const = 2;\n');
+    const error = await refused(bundle(file));
+    expect(error).toMatchObject({ code: 'app-build', blame: 'user' });
+    expect(error.message).toMatch(/app\.ts:2:14: /);
+    expect(error.message).not.toContain('\n');
+  });
+
+  it('an import that cannot be found, with its place', async () => {
+    const error = await refused(bundle(await write('app.ts', `import 'nowhere';`)));
+    expect(error.message).toMatch(/app\.ts:1:8: .*nowhere/);
+  });
+
+  it('a module without an app, with several, or without the one that is named', async () => {
+    const none = await bundle(await write('none.ts', 'export const x = 1;'));
+    expect(await refused(describeApp(none))).toMatchObject({ code: 'app-export', blame: 'user' });
+    const module = await write('two.ts', `${app({ name: 'one' })}${app({ name: 'two' }).replace(/^import.*$/m, '')}`);
+    expect((await refused(describeApp(await bundle(module)))).message).toMatch(/several apps: one, two/);
+    expect((await refused(describeApp(await bundle(module, 'three')))).message).toMatch(/no export 'three'/);
+    await expect(describeApp(await bundle(module, 'two'))).resolves.toMatchObject({ app: 'two' });
+  });
+
+  it('an app that throws while it is loaded, with its own file and line', async () => {
+    const module = `const broken: number[] = [];\nthrow new Error('no luck' + broken.length);`;
+    const error = await refused(describeApp(await bundle(await write('app.ts', app({ module })))));
+    expect(error).toMatchObject({ code: 'app-load', blame: 'user' });
+    expect(error.message).toMatch(/no luck0 \(.*app\.ts:3:7\)/);
+  });
+
+  it('an app that never finishes loading', async () => {
+    const built = await bundle(await write('app.ts', app({ module: 'for (;;) {}' })));
+    expect((await refused(describeApp(built, 300))).message).toMatch(/did not load within 0.3 s/);
+  });
+
+  it.each([
+    ['Date.now()', 'ctx.now'],
+    ['new Date()', 'ctx.now'],
+    ['Date()', 'ctx.now'],
+    ['performance.now()', 'ctx.now'],
+    ['Math.random()', 'ctx.random'],
+    ['crypto.randomUUID()', 'ctx.random'],
+  ])('%s in the app', async (expression, instead) => {
+    const built = await bundle(await write('app.ts', app({ module: `console.log(${expression});` })));
+    const { message } = await refused(describeApp(built));
+    expect(message).toContain(instead);
+    expect(message).toMatch(/app\.ts:2:/);
+  });
+
+  it('the clock in a package of the app', async () => {
+    await write('node_modules/clock/package.json', '{ "name": "clock", "main": "clock.js" }');
+    await write('node_modules/clock/clock.js', 'module.exports.now = () => Date.now();');
+    const built = await bundle(await write('app.ts', app({ module: `import { now } from 'clock'; now();` })));
+    expect((await refused(describeApp(built))).message).toContain('ctx.now');
+  });
+});
+
+it('leaves dates alone that are given', async () => {
+  const module = `const when = new Date(5);
+if (!(when instanceof Date) || when.getTime() !== 5 || Date.UTC(1970, 0, 1) !== 0 || Math.max(1, 2) !== 2) throw new Error('wrong');`;
+  await expect(describeApp(await bundle(await write('app.ts', app({ module }))))).resolves.toMatchObject({
+    app: 'app',
+  });
+});
+
+it('reports a lane that runs out of memory as failed, once', async () => {
+  const module = 'const kept: number[][] = []; for (;;) kept.push(new Array<number>(1e5).fill(1.5));';
+  const built = await bundle(await write('app.ts', app({ module })));
+  const said: FromLane[] = [];
+  const spec: LaneSpec = {
+    pair: 'test',
+    app: 'app',
+    lane: 0,
+    lanes: 1,
+    sources: [],
+    publishers: [],
+    queueLimit_bytes: 1,
+    publishMaxOutputs: 1,
+    publishMaxBytes: 1,
+    inSyncLag_inputs: 0,
+    slice_ms: 5,
+  };
+  await new Promise<void>((resolve) => {
+    startLane(
+      built,
+      spec,
+      {
+        onMessage: (message) => {
+          said.push(message);
+          resolve();
+        },
+      },
+      { heapLimit_bytes: 32 << 20 },
+    );
+  });
+  expect(said).toEqual([
+    expect.objectContaining({
+      type: 'failed',
+      code: 'internal',
+      reason: expect.stringMatching(/out of memory/) as string,
+    }),
+  ]);
+});
