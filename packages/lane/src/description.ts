@@ -12,6 +12,6 @@ export interface AppDescription {
 /** One JavaScript file that holds lane, adapters and app. */
 export interface AppBundle {
   readonly path: string;
-  /** SHA-256 of the file, hex: nodes of a pair must run the same code. */
+  /** SHA-256 of its code, source map left out, hex: nodes of a pair must run the same code. */
   readonly hash: string;
 }

@@ -316,7 +316,7 @@ export class Lane {
 
   /** Stops reading, and lets go of the state there is. */
   #dropTasks(): void {
-    if (this.#drivers.some((driver) => driver.state !== 'closed')) {
+    if (this.#drivers.some((driver) => driver.isOn)) {
       throw new LaneFailure('internal', 'asked for other state while publishing: step down first');
     }
     if (this.#snapshot !== undefined) {

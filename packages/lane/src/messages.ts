@@ -132,6 +132,7 @@ export type FromLane =
   | { readonly type: 'genesis'; readonly positions: PositionTexts }
   /** May send this many more restore-frames messages. */
   | { readonly type: 'restore-credit'; readonly credit: number }
+  /** Answers `start-at` and `restore-end`: state is in place, reading has begun. */
   | { readonly type: 'restored'; readonly positions: PositionTexts }
   | {
       readonly type: 'verify-please';

@@ -108,7 +108,12 @@ export class PublisherDriver {
     });
   }
 
-  /** Other queues than before: a restore or a start. Only while nothing is open. */
+  /** Opened, or on its way to being open or closed. */
+  get isOn(): boolean {
+    return this.#run !== undefined;
+  }
+
+  /** Other queues than before: a restore or a start. Only while it is off. */
   setTasks(tasks: readonly PublishedTask[]): void {
     this.#tasks = new Map(tasks.map((task) => [task.id, task]));
     this.#queues = tasks.map((task) => task.queue);
