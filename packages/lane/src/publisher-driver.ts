@@ -425,7 +425,7 @@ export class PublisherDriver {
         this.#preparing = false;
       }
     }
-    if (this.#closed) return;
+    if (this.#isClosed()) return;
     this.#prepareTimer = this.#host.clock.after(prepareInterval_ms, () => void this.#prepare());
   }
 
@@ -474,7 +474,11 @@ export class PublisherDriver {
     for (const [id, position] of positions) if (this.#tasks.has(id)) this.#report.add(id, position);
   }
 
-  /** Read afresh after a wait. */
+  /** Read afresh after a wait, as those below. */
+  #isClosed(): boolean {
+    return this.#closed;
+  }
+
   #isFollowing(): boolean {
     return this.#following && !this.#closed;
   }

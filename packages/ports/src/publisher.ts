@@ -70,6 +70,12 @@ export interface Publisher {
   /** Checks that the sinks exist and fit; partitions per sink in the order given. @throws TandemError. */
   layout(): Promise<readonly SinkLayout[]>;
   /**
+   * While closed: makes a later `open` and the first publish quick (connections up, statements prepared, code warm).
+   * Changes nothing and holds nothing up. May be called again at any time while closed, and may overlap with `follow`
+   * and with an `open` that comes meanwhile. @throws when it could not; `open` then does it all itself.
+   */
+  prepare(): Promise<void>;
+  /**
    * Fences whoever opened before (same or lower epoch). `initialise`: published positions to start from, given
    * once per app when its genesis has just been recorded; a position already there that is higher is kept, a lower one is raised.
    */

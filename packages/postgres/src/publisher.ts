@@ -28,7 +28,7 @@ import {
   type Opening,
 } from './publisher-session.ts';
 import { LogSink, type SinkWriter } from './publisher-sink.ts';
-import { publishTransaction } from './publisher-transaction.ts';
+import { publishTransaction, rehearse } from './publisher-transaction.ts';
 import { TableSink } from './table-sink.ts';
 
 export interface PublisherSettings {
@@ -72,6 +72,10 @@ const defaults: PublisherSettings = {
   followPoll_ms: 250,
 };
 
+/** A connection that has not answered for longer is not used for an opening. */
+const standbyTrusted_ms = 15_000;
+const standbyAnswer_ms = 2000;
+
 /** Brings the schema up to date. Sinks are checked by `layout`. @throws TandemError. */
 export async function createPostgresPublisher(options: PublisherOptions): Promise<PostgresPublisher> {
   const connection = await openConnection({ url: options.system.url, role: 'publisher', node: options.node });
@@ -94,7 +98,10 @@ export class PostgresPublisher implements Publisher {
   readonly #followers = new Set<Follower>();
   #connection: Connection | undefined;
   #opening: Opening | undefined;
+  /** Rehearsed, for the next `open`; trusted only for a while after it has answered. */
+  #standby: { readonly connection: Connection; readonly answered_ms: number } | undefined;
   #prepared = false;
+  #isClosed = false;
 
   constructor(options: PublisherOptions) {
     this.#options = options;
@@ -130,12 +137,32 @@ export class PostgresPublisher implements Publisher {
     }
   }
 
+  async prepare(): Promise<void> {
+    // The opening before is over: nothing is under way on its connection any more. Before anything is waited for: an
+    // open may come meanwhile.
+    const kept = this.#standby?.connection ?? this.#connection;
+    this.#standby = undefined;
+    this.#connection = undefined;
+    this.#opening = undefined;
+    if (!this.#prepared) await this.layout();
+    const connection = kept === undefined || kept.isClosed ? await this.#connect('publisher') : kept;
+    try {
+      if (connection === kept) await connection.query('SELECT', [], standbyAnswer_ms);
+      else await rehearse(connection, this.#key, this.#sendOrder);
+    } catch (thrown) {
+      connection.destroy();
+      throw thrown;
+    }
+    if (this.#isClosed || this.#standby !== undefined) connection.destroy();
+    else this.#standby = { connection, answered_ms: this.#options.clock.now_ms() };
+  }
+
   async open(epoch: Epoch, initialise: Positions | undefined): Promise<OpenOutcome> {
     this.#letGo();
     let connection: Connection | undefined;
     try {
       if (!this.#prepared) await this.layout();
-      connection = await this.#connect('publisher');
+      connection = this.#takeStandby() ?? (await this.#connect('publisher'));
       const { openLimit_ms, retry_ms } = this.#settings;
       const taken = await takeFence(connection, this.#key, epoch, initialise, this.#options.clock, openLimit_ms);
       if (taken.outcome === 'taken') {
@@ -221,6 +248,9 @@ export class PostgresPublisher implements Publisher {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#standby?.connection.close();
+    this.#standby = undefined;
     const connection = this.#connection;
     this.#connection = undefined;
     this.#opening = undefined;
@@ -327,6 +357,16 @@ export class PostgresPublisher implements Publisher {
         });
       }
     }
+  }
+
+  #takeStandby(): Connection | undefined {
+    const standby = this.#standby;
+    this.#standby = undefined;
+    if (standby === undefined) return undefined;
+    const isFresh = this.#options.clock.now_ms() - standby.answered_ms < standbyTrusted_ms;
+    if (isFresh && !standby.connection.isClosed) return standby.connection;
+    standby.connection.destroy();
+    return undefined;
   }
 
   /** Forgets the opening; only another `open` leads back. */

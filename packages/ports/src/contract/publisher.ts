@@ -415,6 +415,50 @@ export function describePublisher(name: string, make: () => Promise<PublisherWor
       });
     });
 
+    describe('preparing', () => {
+      it('changes nothing and fences nobody, however often it is done', async () => {
+        const holder = await opened(3, genesis);
+        await published(holder, step(10, 12));
+        const other = await create();
+        for (let round = 0; round < 3; round++) await world.settle(other.prepare());
+        await published(holder, step(12, 14));
+        expect(await values()).toEqual(expected(10, 14));
+        expect(await stored(holder)).toMatchObject({ 'in/0': 14 });
+        expect((await world.settle(holder.readBack())).epoch).toBe(3);
+      });
+
+      it('leaves an open to do all that it does otherwise', async () => {
+        const old = await opened(1, genesis);
+        const prepared = await create();
+        await world.settle(prepared.prepare());
+        await published(old, step(10, 11));
+        expect(await open(prepared, 2)).toEqual({ outcome: 'opened', storedEpoch: 1 });
+        expect(await publish(old, step(11, 12))).toMatchObject({ outcome: 'fenced' });
+        await published(prepared, step(11, 13));
+        expect(await values()).toEqual(expected(10, 13));
+      });
+
+      it('after an opening is over publishes nothing more without opening again', async () => {
+        const publisher = await opened(1, genesis);
+        await published(publisher, step(10, 11));
+        await world.settle(publisher.prepare());
+        expect(await publish(publisher, step(11, 12))).toMatchObject({ outcome: 'fenced' });
+        expect(await open(publisher, 2)).toEqual({ outcome: 'opened', storedEpoch: 1 });
+        await published(publisher, step(11, 12));
+        expect(await values()).toEqual(expected(10, 12));
+      });
+
+      it('may overlap with an open that comes meanwhile', async () => {
+        const publisher = await create();
+        const preparing = publisher.prepare();
+        const opening = publisher.open(asEpoch(1), genesis);
+        await world.settle(preparing);
+        expect(await world.settle(opening)).toMatchObject({ outcome: 'opened' });
+        await published(publisher, step(10, 11));
+        expect(await values()).toEqual(expected(10, 11));
+      });
+    });
+
     describe('following', () => {
       it('reports positions as they become durable, and fences nobody', async () => {
         const publisher = await opened(1, genesis);
