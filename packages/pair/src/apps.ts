@@ -1,5 +1,5 @@
 // Each app by itself (S10): getting its state, opening its publishers, verifying the openings.
-import type { PairEvent, VerificationState } from './protocol.ts';
+import type { AppState, PairEvent, VerificationState } from './protocol.ts';
 import { demote } from './handover.ts';
 import {
   appOf,
@@ -188,6 +188,7 @@ export function restoreWhatCanBe(turn: Turn): void {
     if (app.condition === 'loading') restore(turn, name);
     else if (app.condition === 'inactive' && due) restore(turn, name);
     else if (app.condition === 'unborn') bear(turn, name, due);
+    else if (app.condition === 'restoring' && isAskedInVain(turn, app)) restore(turn, name);
   }
 }
 
@@ -221,6 +222,11 @@ function restore(turn: Turn, name: AppName): void {
     app: name,
     from: peer === undefined ? { kind: 'store' } : { kind: 'peer', peer },
   });
+}
+
+/** A peer that is not active any more, and to which there is no link either, may never answer. */
+function isAskedInVain(turn: Turn, { askedFrom }: AppState): boolean {
+  return askedFrom === 'peer' && restoreSource(turn) === 'store' && turn.pair.link?.open !== true;
 }
 
 /** The active, where there is one to ask; otherwise the store. */

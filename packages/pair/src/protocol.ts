@@ -207,7 +207,10 @@ export type PairEffect =
       readonly lane: number;
       readonly epoch: Epoch;
     }
-  /** Put state in place: from that peer, or from the store (newest revision, else recorded genesis). */
+  /**
+   * Put state in place: from that peer, or from the store (newest revision, else recorded genesis). Replaces an
+   * earlier one of the app that has not been answered: only the last is.
+   */
   | {
       readonly type: 'restore';
       readonly app: AppName;

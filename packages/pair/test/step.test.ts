@@ -160,12 +160,20 @@ describe('getting state', () => {
     expect(only(scene.happens({ type: 'view-changed', view: view(1, other) }), 'restore')).toEqual([
       { type: 'restore', app, from: { kind: 'peer', peer: other } },
     ]);
-    scene.happens(vacant);
+    scene.happens({ type: 'link-opened', peer: other.incarnation, epoch: asEpoch(1) }, vacant);
     expect(scene.happens({ type: 'app-unavailable', app, reason: 'gone' })).toContainEqual({
       type: 'restore',
       app,
       from: { kind: 'store' },
     });
+  });
+
+  it('does not wait for a peer that is neither active nor linked any more', () => {
+    const scene = new Scene();
+    scene.happens({ type: 'view-changed', view: view(1, other) });
+    scene.happens({ type: 'link-opened', peer: other.incarnation, epoch: asEpoch(1) });
+    expect(scene.happens(vacant)).toEqual([]);
+    expect(scene.happens(linkClosed)).toEqual([{ type: 'restore', app, from: { kind: 'store' } }]);
   });
 
   it('says why an app is inactive and tries it again after the retry time', () => {

@@ -26,7 +26,7 @@ export class ToyProcess {
   heardAt_ms: number;
   private readonly settings: PairSettings;
   private readonly lanes: ReadonlyMap<AppName, ToyLane>;
-  /** Raised when an app fails: what its lane was asked before concerns nobody any more. */
+  /** Raised when an app fails or is restored: what its lane was asked before concerns nobody any more. */
   private readonly generations = new Map<AppName, number>();
   private readonly inbox: (() => void)[] = [];
   private wake = 0;
@@ -213,6 +213,8 @@ export class ToyProcess {
   }
 
   private restore({ app, from }: Extract<PairEffect, { type: 'restore' }>): void {
+    // Only the last one is answered.
+    this.generations.set(app, this.generation(app) + 1);
     this.later(app, () => {
       const { world } = this;
       if (from.kind === 'peer') {
