@@ -81,16 +81,23 @@ export class NodeProcess {
   }
 }
 
-/** Free on loopback a moment ago. */
-export async function freePort(): Promise<number> {
-  return await new Promise((resolve, reject) => {
+/** Free on loopback a moment ago: the one that is wanted, else any. */
+export async function freePort(wanted = 0): Promise<number> {
+  const found = (await probePort(wanted)) ?? (await probePort(0));
+  if (found === undefined) throw new Error('no free port on 127.0.0.1');
+  return found;
+}
+
+async function probePort(port: number): Promise<number | undefined> {
+  return await new Promise((resolve) => {
     const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
+    probe.once('error', () => {
+      resolve(undefined);
+    });
+    probe.listen({ host: '127.0.0.1', port, exclusive: true }, () => {
       const address = probe.address();
       probe.close(() => {
-        if (address !== null && typeof address === 'object') resolve(address.port);
-        else reject(new Error('no free port'));
+        resolve(address !== null && typeof address === 'object' ? address.port : undefined);
       });
     });
   });

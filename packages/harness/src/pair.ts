@@ -1,9 +1,11 @@
 // A pair of real node processes: their configuration files, their HTTP doors, and what happens to them.
+import { writeFileSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import path from 'node:path';
 import { stringify } from 'yaml';
 import { freePort, NodeProcess } from './node-process.ts';
+import { endLeftovers, pidFile } from './leftovers.ts';
 import { Reaper } from './reaper.ts';
 import { until, waitFor } from './waiting.ts';
 
@@ -29,7 +31,7 @@ export interface PairOptions {
   readonly databaseUrl: string;
   readonly apps: readonly AppBinding[];
   readonly nodes?: readonly string[];
-  /** By node; default: any free ones. */
+  /** By node, where they are free; default: any. */
   readonly ports?: Readonly<Record<string, number>>;
   /** Sections over ours, for instance `persistence`. */
   readonly settings?: Readonly<Record<string, unknown>>;
@@ -67,12 +69,13 @@ export class Pair {
     this.#members = members;
   }
 
-  /** Writes the configuration; nothing is started. */
+  /** Ends nodes that an earlier run in this folder left behind and writes the configuration; nothing is started. */
   static async create(options: PairOptions): Promise<Pair> {
     await mkdir(options.folder, { recursive: true });
+    await endLeftovers(options.folder);
     const members: Member[] = [];
     for (const id of options.nodes ?? ['a', 'b']) {
-      const port = options.ports?.[id] ?? (await freePort());
+      const port = await freePort(options.ports?.[id]);
       const configFile = path.join(options.folder, `${id}.yaml`);
       // 0600: the database's URL holds its password.
       await writeFile(configFile, stringify(configuration(options, id, port)), { mode: 0o600 });
@@ -111,6 +114,7 @@ export class Pair {
       },
       this.#reaper,
     );
+    writeFileSync(pidFile(this.#options.folder, id), member.process.pid.toString());
     return member.process;
   }
 
