@@ -65,7 +65,7 @@ export const moments: fc.Arbitrary<readonly Moment[]> = fc.array(
     inputs: fc.constantFrom(0, 0, 3, 30, 100),
     fault,
   }),
-  { maxLength: 25 },
+  { maxLength: 25, size: 'max' },
 );
 
 export function strike(toy: ToyWorld, { wait_ms, inputs, fault: what }: Moment): void {
