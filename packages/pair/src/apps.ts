@@ -224,9 +224,15 @@ function restore(turn: Turn, name: AppName): void {
   });
 }
 
-/** A peer that is not active any more, and to which there is no link either, may never answer. */
+/** A peer that is not active any more and has not been linked for a while may never answer. */
 function isAskedInVain(turn: Turn, { askedFrom }: AppState): boolean {
-  return askedFrom === 'peer' && restoreSource(turn) === 'store' && turn.pair.link?.open !== true;
+  return askedFrom === 'peer' && restoreSource(turn) === 'store' && turn.at_ms >= answerExpectedUntil_ms(turn);
+}
+
+/** An answer that came with the link's last moments may still be on its way through the lanes. */
+export function answerExpectedUntil_ms({ pair, settings }: Turn): number {
+  if (pair.link?.open === true) return Infinity;
+  return (pair.link?.closedAt_ms ?? pair.vacantSince_ms ?? 0) + settings.sessionTimeout_ms;
 }
 
 /** The active, where there is one to ask; otherwise the store. */

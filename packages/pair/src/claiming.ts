@@ -25,15 +25,19 @@ export function onLinkOpened(turn: Turn, event: Event<'link-opened'>): void {
 
 export function onLinkClosed(turn: Turn, event: Event<'link-closed'>): void {
   const { pair, at_ms } = turn;
-  if (pair.link?.peer !== event.peer || !pair.link.open) return;
+  // Two links to one peer may overlap while roles change: each closing is a reason to look again.
+  if (pair.link?.peer !== event.peer) return;
   pair.link = { ...pair.link, open: false, closedAt_ms: at_ms };
   pair.peerInSync = [];
   pair.probe = undefined;
 }
 
 export function onPeerStatus(turn: Turn, event: Event<'peer-status'>): void {
-  const { link } = turn.pair;
-  if (link?.open === true && link.peer === event.peer) turn.pair.peerInSync = event.inSyncApps;
+  const { pair } = turn;
+  if (pair.link?.peer !== event.peer) return;
+  // Whoever speaks is linked, though an older link to it may have been closed meanwhile.
+  pair.link = { ...pair.link, open: true, closedAt_ms: undefined };
+  pair.peerInSync = event.inSyncApps;
 }
 
 export function onProbeAnswered(turn: Turn, event: Event<'probe-answered'>): void {

@@ -155,8 +155,9 @@ function nextWake_ms(turn: Turn): number | undefined {
     ...eachApp(turn).map(([, app]) => app.retryAt_ms),
     ...claiming.claimTimes_ms(turn),
     pair.readViewAt_ms,
+    apps.answerExpectedUntil_ms(turn),
     pair.switchover?.until_ms,
   ];
-  const ahead_ms = times_ms.filter((time_ms) => time_ms !== undefined && time_ms > at_ms);
+  const ahead_ms = times_ms.filter((time_ms) => time_ms !== undefined && time_ms > at_ms && time_ms < Infinity);
   return ahead_ms.length === 0 ? undefined : Math.min(...(ahead_ms as number[]));
 }

@@ -66,6 +66,13 @@ describe('claiming', () => {
     expect(types(scene.passes(20_000))).not.toContain('claim');
   });
 
+  it('probes again when a newer of two links to the active closes', () => {
+    const scene = passiveScene();
+    scene.happens(linkClosed, { type: 'probe-answered', peer: other.incarnation, outcome: 'alive' });
+    expect(types(scene.happens(linkClosed))).toEqual(['probe']);
+    expect(types(scene.happens(isGone))).toEqual(['claim']);
+  });
+
   it('does not probe an active that it was not linked to in this epoch', () => {
     const scene = passiveScene();
     scene.happens({ type: 'view-changed', view: view(2, third) });
@@ -173,7 +180,8 @@ describe('getting state', () => {
     scene.happens({ type: 'view-changed', view: view(1, other) });
     scene.happens({ type: 'link-opened', peer: other.incarnation, epoch: asEpoch(1) });
     expect(scene.happens(vacant)).toEqual([]);
-    expect(scene.happens(linkClosed)).toEqual([{ type: 'restore', app, from: { kind: 'store' } }]);
+    expect(scene.happens(linkClosed)).toEqual([]);
+    expect(scene.passes(1000)).toEqual([{ type: 'restore', app, from: { kind: 'store' } }]);
   });
 
   it('says why an app is inactive and tries it again after the retry time', () => {

@@ -249,7 +249,7 @@ const table: Readonly<Record<Role, Readonly<Record<EventType, Expected>>>> = {
     'publisher-live': 'acts',
     'publisher-superseded': 'acts',
     'app-stepped-down': 'ignored',
-    'peer-status': 'ignored',
+    'peer-status': 'notes',
     'switchover-requested': 'acts',
     invited: 'notes',
     'stop-requested': 'acts',
