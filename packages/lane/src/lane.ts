@@ -5,12 +5,13 @@ import { toError, type LaneContext, type Timer } from '@tandem/ports';
 import { LaneFailure, toLaneFailure } from './failure.ts';
 import type { LaneSpec, PositionTexts, ToLane } from './messages.ts';
 import { Processor, type OpenSource } from './processor.ts';
-import { PublisherDriver, positionsFromTexts } from './publisher-driver.ts';
+import { positionsFromTexts, positionTexts } from './position-texts.ts';
+import { PublisherDriver } from './publisher-driver.ts';
 import { Releasing } from './releasing.ts';
 import { Restoring } from './restoring.ts';
 import type { LaneRuntime } from './runtime.ts';
 import { SnapshotTaking } from './snapshot-taking.ts';
-import { lagOf, positionTexts, statusOf } from './status.ts';
+import { lagOf, statusOf } from './status.ts';
 import {
   compileFor,
   connectSystems,
@@ -209,10 +210,10 @@ export class Lane {
     }
   }
 
-  #createDriver({ name, publisher, create }: ConnectedPublisher): PublisherDriver {
+  #createDriver(connected: ConnectedPublisher): PublisherDriver {
     const { clock, channel } = this.#runtime;
     const limits = { outputs: this.#spec.publishMaxOutputs, size_bytes: this.#spec.publishMaxBytes };
-    return new PublisherDriver(name, publisher, create, limits, {
+    return new PublisherDriver(connected, limits, {
       clock,
       random: () => this.#runtime.random(),
       post: (message) => {
@@ -306,7 +307,10 @@ export class Lane {
       );
       return [{ source: use.source, reader, tasks: byPartition, batch: undefined }];
     });
-    this.#runtime.channel.post({ type: 'restored', positions: positionTexts(tasks) });
+    this.#runtime.channel.post({
+      type: 'restored',
+      positions: positionTexts(tasks.map((task) => [task.identity.id, task.position])),
+    });
     this.#processor.setSources(this.#sources);
     this.#lookAtLag();
     const open = this.#pendingOpen;

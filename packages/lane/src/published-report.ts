@@ -2,6 +2,7 @@
 import type { Position, TaskId } from '@tandem/pair';
 import type { Clock, Timer } from '@tandem/ports';
 import type { PositionTexts } from './messages.ts';
+import { positionTexts } from './position-texts.ts';
 
 const gather_ms = 5;
 
@@ -27,8 +28,7 @@ export class PublishedReport {
     this.#timer?.cancel();
     this.#timer = undefined;
     if (this.#moved.size === 0) return;
-    const positions: Record<TaskId, string> = {};
-    for (const [task, position] of this.#moved) positions[task] = String(position);
+    const positions = positionTexts(this.#moved);
     this.#moved.clear();
     this.#send(positions);
   }

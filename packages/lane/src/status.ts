@@ -1,7 +1,7 @@
 // What a lane answers when it is asked how it is.
 import type { PublisherName } from '@tandem/pair';
-import type { LaneStatus, PositionTexts, TaskStatus } from './messages.ts';
-import type { OpenSource, Processor } from './processor.ts';
+import type { LaneStatus, TaskStatus } from './messages.ts';
+import type { OpenSource } from './processor.ts';
 import type { PublisherDriver } from './publisher-driver.ts';
 import type { LaneTask, PublisherLayout } from './task.ts';
 
@@ -10,7 +10,7 @@ export interface StatusParts {
   readonly layouts: readonly PublisherLayout[];
   readonly sources: readonly OpenSource[];
   readonly drivers: readonly PublisherDriver[];
-  readonly processor: Processor;
+  readonly processor: { readonly paused: boolean; longestPause_ms: number };
   /** Of connecting, while that goes on. */
   readonly trouble: string | undefined;
   readonly inSync: boolean;
@@ -44,10 +44,6 @@ export function statusOf(parts: StatusParts): LaneStatus {
 export function lagOf(task: LaneTask, sources: readonly OpenSource[]): number | undefined {
   const end = endOf(task, sources);
   return end === undefined ? undefined : Math.max(0, end - task.position);
-}
-
-export function positionTexts(tasks: readonly LaneTask[]): PositionTexts {
-  return Object.fromEntries(tasks.map((task) => [task.identity.id, String(task.position)]));
 }
 
 function endOf(task: LaneTask, sources: readonly OpenSource[]): number | undefined {

@@ -1,0 +1,53 @@
+// The publisher itself: made when it is needed, given up when it hangs. What it was doing then no longer counts.
+import type { Publisher } from '@tandem/ports';
+
+export class PublisherConnection {
+  readonly #create: () => Promise<Publisher>;
+  #publisher: Publisher | undefined;
+  #creating: Promise<Publisher> | undefined;
+  /** Grows whenever it is given up: what is still being made then comes too late. */
+  #generation = 0;
+
+  constructor(publisher: Publisher, create: () => Promise<Publisher>) {
+    this.#publisher = publisher;
+    this.#create = create;
+  }
+
+  /** @throws what making it throws, and when it is given up meanwhile. */
+  async ensure(): Promise<Publisher> {
+    if (this.#publisher !== undefined) return this.#publisher;
+    this.#creating ??= this.#make(this.#generation);
+    return await this.#creating;
+  }
+
+  /** The next one to need it makes another. Never throws. */
+  async giveUp(): Promise<void> {
+    const publisher = this.#publisher;
+    this.#generation++;
+    this.#publisher = undefined;
+    this.#creating = undefined;
+    if (publisher !== undefined) await closeQuietly(publisher);
+  }
+
+  async #make(generation: number): Promise<Publisher> {
+    try {
+      const publisher = await this.#create();
+      if (generation !== this.#generation) {
+        void closeQuietly(publisher);
+        throw new Error('given up while it was connecting');
+      }
+      this.#publisher = publisher;
+      return publisher;
+    } finally {
+      if (generation === this.#generation) this.#creating = undefined;
+    }
+  }
+}
+
+async function closeQuietly(publisher: Publisher): Promise<void> {
+  try {
+    await publisher.close();
+  } catch {
+    // Nothing can be done about a connection that does not close.
+  }
+}
