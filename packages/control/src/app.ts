@@ -1,15 +1,13 @@
 // One app on this node: its lanes, where its state comes from, its publishers, its snapshots and its restarts.
 import type { Described, LaneFailure } from './lane-group.ts';
 import type { FromLane, LaneStatus, PositionTexts } from '@tandem/lane';
-import type { AppName, Epoch, Member, PairEvent, PublisherName } from '@tandem/pair';
-import { TandemError, toError, type Coordinator, type SnapshotStore, type Timer } from '@tandem/ports';
+import type { AppName, Epoch, PairEvent, PublisherName } from '@tandem/pair';
+import type { Coordinator, SnapshotStore, Timer } from '@tandem/ports';
 import { formatVersion } from '@tandem/snapshot';
-import { agreeOnGenesis, markInitialised, type Genesis } from './app-genesis.ts';
-import { Restoring } from './app-restore.ts';
-import { SnapshotTaking } from './app-snapshot.ts';
+import { AppOrigin, type RestoreFrom } from './app-origin.ts';
+import { AppSnapshots, type SnapshotCounts } from './app-snapshots.ts';
 import { LaneGroup } from './lane-group.ts';
 import type { AppOptions, NodeOptions } from './options.ts';
-import { fetchSnapshot } from './peer-http.ts';
 
 /** What an app needs of the node it runs on. */
 export interface AppHost {
@@ -23,13 +21,10 @@ export interface AppHost {
   epoch(): Epoch | undefined;
 }
 
-/** After this long without a failure the restarts are counted from none again. */
+/** Once it has run in sync for this long the restarts are counted from none again: a replay alone may take longer. */
 const restartsForgotten_ms = 60_000;
 
 const closeLimit_ms = 2_000;
-
-/** Pause before a peer that has no state to give yet is asked again. */
-const peerRetry_ms = 200;
 
 export class NodeApp {
   readonly name: AppName;
@@ -37,31 +32,19 @@ export class NodeApp {
   readonly #host: AppHost;
   readonly #published = new Map<PublisherName, Record<string, string>>();
   #group: LaneGroup | undefined;
-  #restoring: Restoring | undefined;
-  /** Counts restores, so that one that was given up says nothing any more. */
-  #restoreRun = 0;
-  #snapshot: SnapshotTaking | undefined;
-  /** Snapshots are taken one after another: a store has one cut at a time. */
-  #snapshotQueue: Promise<unknown> = Promise.resolve();
-  #snapshots = 0;
-  #snapshotCounts: { taken: number; failed: number; lastTook_ms: number | undefined } = {
-    taken: 0,
-    failed: 0,
-    lastTook_ms: undefined,
-  };
+  readonly #origin: AppOrigin;
+  readonly #snapshots: AppSnapshots;
   /** Lanes that answered what all of them have to answer. */
   #answered = new Map<string, Set<number>>();
-  #genesis: Genesis | undefined;
   #genesisAnswers: Record<string, string> = {};
   #epoch: Epoch | undefined;
   #following = false;
   #inSyncLanes = new Set<number>();
   #inSync = false;
   #vouched = false;
-  /** Published positions that the next revision must not be beyond (S9). */
-  #reach: PositionTexts | undefined;
   #restarts = 0;
-  #failedAt_ms = Number.NEGATIVE_INFINITY;
+  /** When it came in sync after its last start. */
+  #inSyncSince_ms = Number.POSITIVE_INFINITY;
   #restartTimer: Timer | undefined;
   #closed = false;
 
@@ -69,6 +52,34 @@ export class NodeApp {
     this.name = options.description.app;
     this.options = options;
     this.#host = host;
+    this.#origin = new AppOrigin({
+      ...host,
+      name: this.name,
+      app: options,
+      group: () => this.#group,
+      onReplacing: () => {
+        this.#vouched = false;
+        this.#answered.delete('restored');
+      },
+      fail: (reason) => {
+        this.#fail(reason);
+      },
+    });
+    const { clock, pair } = host.options;
+    const { description } = options;
+    this.#snapshots = new AppSnapshots(
+      clock,
+      () => (this.#vouched ? this.#group : undefined),
+      () => ({
+        format: formatVersion,
+        pair,
+        app: this.name,
+        appVersion: description.version,
+        topologyHash: description.topologyHash,
+        epoch: host.epoch() ?? null,
+        takenAt_ms: clock.wall_ms(),
+      }),
+    );
   }
 
   get restarts(): number {
@@ -84,8 +95,8 @@ export class NodeApp {
     return this.#group?.laneStatuses ?? [];
   }
 
-  get snapshotCounts() {
-    return this.#snapshotCounts;
+  get snapshotCounts(): SnapshotCounts {
+    return this.#snapshots.counts;
   }
 
   get inSync(): boolean {
@@ -107,7 +118,7 @@ export class NodeApp {
     this.#group = new LaneGroup(
       this.options.bundle,
       this.options.lanes,
-      { clock, answerLimit_ms: lane.answerLimit_ms },
+      { clock, answerLimit_ms: lane.answerLimit_ms, heapLimit_bytes: lane.heapLimit_bytes },
       {
         onDescribed: (described) => {
           this.#onDescribed(described);
@@ -123,14 +134,8 @@ export class NodeApp {
   }
 
   /** Puts state in place; answered by app-restored, app-unborn or app-unavailable. */
-  restore(from: { readonly kind: 'peer'; readonly peer: Member } | { readonly kind: 'store' }): void {
-    this.#giveUpRestore('another restore has begun');
-    const run = this.#restoreRun;
-    const restored = from.kind === 'peer' ? this.#restoreFromPeer(from.peer, run) : this.#restoreFromStore(run);
-    restored.catch((error: unknown) => {
-      if (run !== this.#restoreRun || this.#closed) return;
-      this.#host.raise({ type: 'app-unavailable', at_ms: this.#now(), app: this.name, reason: toError(error).message });
-    });
+  restore(from: RestoreFrom): void {
+    this.#origin.restore(from);
   }
 
   /** Resolves genesis, records it and starts there; answered by app-restored or app-failed. */
@@ -144,26 +149,7 @@ export class NodeApp {
   open(epoch: Epoch): void {
     this.#epoch = epoch;
     for (const key of [...this.#answered.keys()]) if (key.startsWith('live ')) this.#answered.delete(key);
-    const genesis = this.#genesis;
-    if (genesis === undefined) {
-      this.#readGenesis()
-        .then((found) => {
-          if (found === undefined)
-            this.#fail('its genesis is not recorded although it has state: published position lost');
-          else if (this.#epoch === epoch) this.#openWith(epoch, found);
-        })
-        .catch((error: unknown) => {
-          this.#host.options.log.warn(
-            { app: this.name, error: toError(error).message },
-            'genesis could not be read; trying again',
-          );
-          this.#host.options.clock.after(100, () => {
-            if (this.#epoch === epoch) this.open(epoch);
-          });
-        });
-      return;
-    }
-    this.#openWith(epoch, genesis);
+    this.#origin.open(epoch, () => this.#epoch === epoch);
   }
 
   verified(publisher: PublisherName, lane: number, epoch: Epoch): void {
@@ -196,57 +182,16 @@ export class NodeApp {
     this.#post({ type: 'release', positions });
   }
 
-  /**
-   * A snapshot taken now, gzip. `positions` is complete when the stream has ended.
-   * @throws TandemError `not-vouched` while there is no state that can be vouched for (S8).
-   */
-  async *snapshot(onPositions?: (positions: PositionTexts) => void): AsyncGenerator<Uint8Array, void, undefined> {
-    const turn = this.#snapshotQueue;
-    let done: () => void = () => undefined;
-    this.#snapshotQueue = new Promise<void>((resolve) => {
-      done = resolve;
-    });
-    const { clock } = this.#host.options;
-    const asked_ms = clock.now_ms();
-    let complete = false;
-    try {
-      await turn;
-      const group = this.#group;
-      if (group === undefined || !this.#vouched) {
-        throw new TandemError(
-          'not-vouched',
-          `app '${this.name}' has no state here that can be vouched for yet; ask again later`,
-        );
-      }
-      const { description } = this.options;
-      const taking = new SnapshotTaking(group, ++this.#snapshots, {
-        format: formatVersion,
-        pair: this.#host.options.pair,
-        app: this.name,
-        appVersion: description.version,
-        topologyHash: description.topologyHash,
-        epoch: this.#host.epoch() ?? null,
-        takenAt_ms: clock.wall_ms(),
-      });
-      this.#snapshot = taking;
-      yield* taking.stream();
-      complete = true;
-      onPositions?.(taking.positions);
-    } finally {
-      if (complete) {
-        this.#snapshotCounts.taken++;
-        this.#snapshotCounts.lastTook_ms = clock.now_ms() - asked_ms;
-      } else this.#snapshotCounts.failed++;
-      this.#snapshot = undefined;
-      done();
-    }
+  /** A snapshot taken now, gzip: see AppSnapshots. */
+  snapshot(onPositions?: (positions: PositionTexts) => void): AsyncGenerator<Uint8Array, void, undefined> {
+    return this.#snapshots.take(onPositions);
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     this.#restartTimer?.cancel();
-    this.#giveUpRestore('the node is closing');
-    this.#snapshot?.fail('the node is closing');
+    this.#origin.giveUp('the node is closing');
+    this.#snapshots.fail('the node is closing');
     await this.#group?.close(closeLimit_ms);
   }
 
@@ -272,17 +217,17 @@ export class NodeApp {
     const { name: app } = this;
     switch (message.type) {
       case 'restore-credit':
-        this.#restoring?.addCredit(lane, message.credit);
+        this.#origin.addCredit(lane, message.credit);
         return;
       case 'restored':
-        if (this.#allAnswered('restored', lane)) {
+        if (!this.#vouched && this.#origin.hasBegun(lane) && this.#allAnswered('restored', lane)) {
           this.#vouched = true;
           this.#host.raise({ type: 'app-restored', at_ms: this.#now(), app });
         }
         return;
       case 'genesis':
         Object.assign(this.#genesisAnswers, message.positions);
-        if (this.#allAnswered('genesis', lane)) this.#recordGenesis();
+        if (this.#allAnswered('genesis', lane)) this.#origin.begin(this.#genesisAnswers);
         return;
       case 'verify-please':
         this.#host.raise({
@@ -321,7 +266,7 @@ export class NodeApp {
       case 'snapshot-chunk':
       case 'snapshot-end':
       case 'snapshot-failed':
-        this.#snapshot?.onMessage(lane, message);
+        this.#snapshots.onMessage(lane, message);
         return;
       case 'log':
         this.#host.options.log[message.level]({ app, lane, ...message.fields }, message.message);
@@ -348,6 +293,7 @@ export class NodeApp {
     const all = this.#inSyncLanes.size === (this.#group?.size ?? 0);
     if (all === this.#inSync) return;
     this.#inSync = all;
+    if (all) this.#inSyncSince_ms = Math.min(this.#inSyncSince_ms, this.#now());
     this.#host.raise({ type: 'app-lag', at_ms: this.#now(), app: this.name, inSync: all });
   }
 
@@ -361,151 +307,7 @@ export class NodeApp {
 
   #live(publisher: PublisherName, epoch: Epoch): void {
     this.#host.raise({ type: 'publisher-live', at_ms: this.#now(), app: this.name, publisher, epoch });
-    const genesis = this.#genesis;
-    if (genesis === undefined || genesis.record.initialised.includes(publisher)) return;
-    markInitialised(this.#host.coordinator, this.name, publisher)
-      .then((marked) => {
-        this.#genesis = marked;
-      })
-      .catch((error: unknown) => {
-        // Harmless until the next opening, which initialises again and keeps what is higher.
-        this.#host.options.log.warn(
-          { app: this.name, error: toError(error).message },
-          'the app record could not be updated',
-        );
-      });
-  }
-
-  #openWith(epoch: Epoch, genesis: Genesis): void {
-    const initialised = (this.#group?.publishers ?? []).every((publisher) =>
-      genesis.record.initialised.includes(publisher),
-    );
-    this.#post({ type: 'open', epoch, initialise: initialised ? undefined : genesis.record.genesis });
-  }
-
-  #recordGenesis(): void {
-    const { lanes, description } = this.options;
-    agreeOnGenesis(this.#host.coordinator, this.name, {
-      lanes: lanes.length,
-      topologyHash: description.topologyHash,
-      genesis: this.#genesisAnswers,
-      initialised: [],
-    })
-      .then((genesis) => {
-        this.#genesis = genesis;
-        this.#post({ type: 'start-at', positions: genesis.record.genesis });
-      })
-      .catch((error: unknown) => {
-        this.#fail(`its genesis could not be recorded: ${toError(error).message}`);
-      });
-  }
-
-  /** The recorded genesis, checked against this node; undefined when none is recorded. */
-  async #readGenesis(): Promise<Genesis | undefined> {
-    const found = await this.#host.coordinator.readAppRecord(this.name);
-    if (found === undefined) return undefined;
-    const { lanes, description } = this.options;
-    const { record } = found;
-    if (record.lanes !== lanes.length) {
-      throw new TandemError(
-        'other-lanes',
-        `app '${this.name}' was started with ${record.lanes} lanes and is configured with ${lanes.length} here; to change it stop both nodes and run 'tandem reset ${this.name}'`,
-        { blame: 'user' },
-      );
-    }
-    if (record.topologyHash !== description.topologyHash) {
-      throw new TandemError(
-        'other-topology',
-        `app '${this.name}' has state of another topology (${record.topologyHash}, here ${description.topologyHash}); deploy the code that made it, or stop both nodes and run 'tandem reset ${this.name}'`,
-        { blame: 'user' },
-      );
-    }
-    this.#genesis = found;
-    return found;
-  }
-
-  async #restoreFromPeer(peer: Member, run: number): Promise<void> {
-    await this.#readGenesis();
-    const content = await this.#peerSnapshot(peer, run);
-    if (content !== undefined) await this.#pour(content);
-  }
-
-  /** A peer that has only just started gets the time to restore its own state; undefined: no longer wanted. */
-  async #peerSnapshot(peer: Member, run: number): Promise<AsyncIterable<Uint8Array> | undefined> {
-    const { clock, node, stateSync } = this.#host.options;
-    const until_ms = clock.now_ms() + stateSync.retry_ms;
-    while (run === this.#restoreRun && !this.#closed) {
-      try {
-        return await fetchSnapshot(peer.address, this.name, node.token);
-      } catch (thrown) {
-        const notYet = thrown instanceof TandemError && thrown.code === 'not-vouched' && clock.now_ms() < until_ms;
-        if (!notYet) throw thrown;
-      }
-      await new Promise<void>((resolve) => clock.after(peerRetry_ms, resolve));
-    }
-    return undefined;
-  }
-
-  /** Newest revision that fits and is whole; where none is kept, genesis; where that is not recorded, unborn. */
-  async #restoreFromStore(run: number): Promise<void> {
-    const genesis = await this.#readGenesis();
-    const revisions = (await this.#host.store.list(this.name)).filter((revision) =>
-      reaches(revision.positions, this.#reach),
-    );
-    for (const revision of revisions) {
-      try {
-        await this.#pour(this.#host.store.read(this.name, revision.revision));
-        this.#reach = undefined;
-        return;
-      } catch (thrown) {
-        const reason = toError(thrown).message;
-        if (run !== this.#restoreRun) return;
-        this.#host.options.log.error(
-          { app: this.name, revision: revision.revision, reason },
-          'a revision cannot be used; trying the one before',
-        );
-      }
-    }
-    if (genesis === undefined) {
-      if (revisions.length > 0) {
-        throw new TandemError(
-          'no-usable-revision',
-          `none of the ${revisions.length} revisions of app '${this.name}' can be used and its genesis is not recorded`,
-        );
-      }
-      this.#host.raise({ type: 'app-unborn', at_ms: this.#now(), app: this.name });
-      return;
-    }
-    if (!reaches(genesis.record.genesis, this.#reach)) {
-      this.#fail('published position lost: no revision reaches back to what the sink says was published');
-      return;
-    }
-    this.#reach = undefined;
-    this.#post({ type: 'start-at', positions: genesis.record.genesis });
-  }
-
-  async #pour(content: AsyncIterable<Uint8Array>): Promise<void> {
-    const group = this.#group;
-    if (group === undefined) throw new Error('its lanes are not running');
-    this.#answered.delete('restored');
-    const restoring = new Restoring(group);
-    this.#restoring = restoring;
-    const { description } = this.options;
-    try {
-      await restoring.run(content, {
-        pair: this.#host.options.pair,
-        app: this.name,
-        appVersion: description.version,
-        topologyHash: description.topologyHash,
-      });
-    } finally {
-      if (this.#restoring === restoring) this.#restoring = undefined;
-    }
-  }
-
-  #giveUpRestore(why: string): void {
-    this.#restoreRun++;
-    this.#restoring?.abandon(why);
+    this.#origin.initialised(publisher);
   }
 
   /** Fails the app from this side. */
@@ -520,12 +322,14 @@ export class NodeApp {
     const { clock, lane: limits, log } = this.#host.options;
     this.#group = undefined;
     this.#vouched = false;
-    this.#giveUpRestore('the lane failed');
-    this.#snapshot?.fail('the lane failed');
-    if (failure.code === 'published-position-behind') this.#reach = failure.positions;
+    this.#inSync = false;
+    this.#origin.giveUp('the lane failed');
+    this.#snapshots.fail('the lane failed');
+    if (failure.code === 'published-position-behind') this.#origin.mustReach(failure.positions);
     const now_ms = this.#now();
-    if (now_ms - this.#failedAt_ms > restartsForgotten_ms) this.#restarts = 0;
-    this.#failedAt_ms = now_ms;
+    // The limit was spent on noticing, the rest was good.
+    if (now_ms - this.#inSyncSince_ms > restartsForgotten_ms + limits.answerLimit_ms) this.#restarts = 0;
+    this.#inSyncSince_ms = Number.POSITIVE_INFINITY;
     const willRestart = this.#restarts < limits.maxRestarts;
     log.error(
       { app: this.name, lane: failure.lane, code: failure.code, reason: failure.reason, willRestart },
@@ -539,12 +343,4 @@ export class NodeApp {
       if (!this.#closed) this.start();
     });
   }
-}
-
-/** Whether a revision at `positions` lies at or before every position that has to be reached. */
-function reaches(positions: PositionTexts, reach: PositionTexts | undefined): boolean {
-  if (reach === undefined) return true;
-  return Object.entries(reach).every(
-    ([task, position]) => Number(positions[task] ?? Number.POSITIVE_INFINITY) <= Number(position),
-  );
 }

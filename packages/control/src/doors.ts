@@ -85,6 +85,7 @@ function nodeReport(node: Node): NodeReport {
 function troubles(node: Node): string[] {
   const found: string[] = [];
   if (node.coordinatorTrouble !== undefined) found.push(`coordinator: ${node.coordinatorTrouble}`);
+  if (node.linkTrouble !== undefined) found.push(`link: ${node.linkTrouble}`);
   for (const app of node.apps.values()) {
     const state = node.state?.apps[app.name];
     if (state?.reason !== undefined) found.push(`app ${app.name}: ${state.reason}`);

@@ -53,7 +53,7 @@ export class LaneGroup {
   constructor(
     bundle: AppBundle,
     specs: readonly LaneSpec[],
-    options: { readonly clock: Clock; readonly answerLimit_ms: number },
+    options: { readonly clock: Clock; readonly answerLimit_ms: number; readonly heapLimit_bytes?: number | undefined },
     handlers: LaneGroupHandlers,
   ) {
     this.#clock = options.clock;
@@ -61,11 +61,16 @@ export class LaneGroup {
     this.#handlers = handlers;
     this.#askedLast_ms = options.clock.now_ms();
     this.#slots = specs.map((spec, lane) => ({
-      host: startLane(bundle, spec, {
-        onMessage: (message) => {
-          this.#onMessage(lane, message);
+      host: startLane(
+        bundle,
+        spec,
+        {
+          onMessage: (message) => {
+            this.#onMessage(lane, message);
+          },
         },
-      }),
+        options.heapLimit_bytes === undefined ? {} : { heapLimit_bytes: options.heapLimit_bytes },
+      ),
       described: undefined,
       status: undefined,
       askedAt_ms: undefined,

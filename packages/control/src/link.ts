@@ -59,6 +59,11 @@ export class Link {
       this.#end('closed', error.message);
     });
     if (handlers.admit === undefined) {
+      socket.once('unexpected-response', (outgoing, response) => {
+        response.resume();
+        outgoing.destroy();
+        this.#end('closed', refusalOf(response.statusCode ?? 0));
+      });
       socket.once('open', () => {
         this.#greet();
       });
@@ -157,6 +162,12 @@ export class Link {
     if (this.#peer === undefined) this.#handlers.onRefused({ reason: why, final: false });
     else this.#handlers.onClose(how);
   }
+}
+
+/** What an answer means that is no link. */
+function refusalOf(status: number): string {
+  if (status === 401) return "it does not accept this node's token; give both nodes the same node.token";
+  return `it answered ${status} instead of opening a link`;
 }
 
 /** Opens the passive's end. */

@@ -29,6 +29,8 @@ export interface LinksHost {
   onOpen(peer: Incarnation): void;
   onClose(peer: Incarnation, how: LinkEnd): void;
   onMessage(peer: Incarnation, message: LinkMessage): void;
+  /** The active cannot be linked to at the moment; said once for each reason. */
+  onTrouble(reason: string): void;
   /** The active will never have this node as it is (other code, other pair): it must not go on. */
   onTurnedAway(reason: string): void;
 }
@@ -58,6 +60,9 @@ export class Links {
   #target: Member | undefined;
   #outgoing: Link | undefined;
   #retryTimer: Timer | undefined;
+  #trouble: string | undefined;
+  /** Open links by peer: for a moment after a switchover there are two, and the close of one says nothing. */
+  readonly #open = new Map<Incarnation, number>();
   #closed = false;
 
   constructor(host: LinksHost) {
@@ -71,10 +76,16 @@ export class Links {
     return undefined;
   }
 
+  /** Why the active could not be linked to at the last try; undefined while linked, or when there is none to link to. */
+  get trouble(): string | undefined {
+    return this.#trouble;
+  }
+
   /** Keeps a link to that member from now on; undefined: to none. */
   follow(active: Member | undefined): void {
     if (this.#target?.incarnation === active?.incarnation) return;
     this.#target = active;
+    this.#trouble = undefined;
     this.#retryTimer?.cancel();
     this.#outgoing?.close();
     this.#outgoing = undefined;
@@ -91,14 +102,14 @@ export class Links {
       const link: Link = new Link(webSocket, this.#options(), {
         admit: (peer) => this.#refusal(peer),
         onOpen: (peer) => {
-          this.#host.onOpen(peer.incarnation);
+          this.#onOpen(peer.incarnation);
         },
         onMessage: (message) => {
           if (link.peer !== undefined) this.#host.onMessage(link.peer.incarnation, message);
         },
         onClose: (how) => {
           this.#served.delete(link);
-          if (link.peer !== undefined) this.#host.onClose(link.peer.incarnation, how);
+          if (link.peer !== undefined) this.#onClose(link.peer.incarnation, how);
         },
         onRefused: () => {
           this.#served.delete(link);
@@ -182,20 +193,45 @@ export class Links {
           link.close();
           return;
         }
-        this.#host.onOpen(hello.incarnation);
+        this.#trouble = undefined;
+        this.#onOpen(hello.incarnation);
       },
       onMessage: (message) => {
         this.#host.onMessage(target.incarnation, message);
       },
       onClose: (how) => {
-        if (link.peer?.incarnation === target.incarnation) this.#host.onClose(target.incarnation, how);
+        if (link.peer?.incarnation === target.incarnation) this.#onClose(target.incarnation, how);
         again();
       },
       onRefused: (refusal) => {
-        if (refusal.final) this.#host.onTurnedAway(refusal.reason);
-        else again();
+        if (refusal.final) {
+          this.#host.onTurnedAway(refusal.reason);
+          return;
+        }
+        if (this.#outgoing === link) this.#onTrouble(`${target.node} at ${target.address}: ${refusal.reason}`);
+        again();
       },
     });
     this.#outgoing = link;
+  }
+
+  #onOpen(peer: Incarnation): void {
+    this.#open.set(peer, (this.#open.get(peer) ?? 0) + 1);
+    this.#host.onOpen(peer);
+  }
+
+  #onClose(peer: Incarnation, how: LinkEnd): void {
+    const left = (this.#open.get(peer) ?? 1) - 1;
+    if (left > 0) this.#open.set(peer, left);
+    else {
+      this.#open.delete(peer);
+      this.#host.onClose(peer, how);
+    }
+  }
+
+  #onTrouble(reason: string): void {
+    if (this.#closed || reason === this.#trouble) return;
+    this.#trouble = reason;
+    this.#host.onTrouble(reason);
   }
 }

@@ -140,6 +140,11 @@ export class Node implements NodeHandle {
     return this.#links?.peer?.node;
   }
 
+  /** Why there is no link to the active, once trying has failed. */
+  get linkTrouble(): string | undefined {
+    return this.#links?.trouble;
+  }
+
   get coordinatorTrouble(): string | undefined {
     return this.#coordinatorTrouble;
   }
@@ -259,9 +264,9 @@ export class Node implements NodeHandle {
         this.raise({ type: 'tick', at_ms: clock.now_ms() });
       });
     }
-    const active = state.view?.active;
-    const other =
-      active !== undefined && active.incarnation !== this.incarnation && state.held === undefined ? active : undefined;
+    // One that only lost its session is still there: the link says whether it is, and leaves it the time to claim again.
+    const active = state.view?.active ?? state.lastActive;
+    const other = active?.incarnation === this.incarnation || state.held !== undefined ? undefined : active;
     this.#links?.follow(other);
     const linked = other !== undefined && state.link?.open === true && this.options.stateSync.live;
     for (const app of this.apps.values()) app.follow(state.held === undefined && !linked);
@@ -405,7 +410,7 @@ export class Node implements NodeHandle {
       store: this.options.store,
       raise: (event: PairEvent) => {
         this.raise(event);
-        if (event.type === 'app-lag') this.#sendStatus();
+        if (event.type === 'app-lag' || event.type === 'app-failed') this.#sendStatus();
       },
       onPublished: (app: AppName, publisher: PublisherName, positions: PositionTexts) => {
         this.#links?.publish(app, publisher, positions);
@@ -448,6 +453,9 @@ export class Node implements NodeHandle {
       },
       onMessage: (peer, message) => {
         this.#onLinkMessage(peer, message);
+      },
+      onTrouble: (reason) => {
+        options.log.warn({ reason }, 'no link to the active; trying again');
       },
       onTurnedAway: (reason) => {
         options.log.error({ reason }, 'the active turns this node away');

@@ -31,6 +31,8 @@ export interface NodeOptions {
   readonly lane: {
     /** A lane that does not answer for this long is failed. */
     readonly answerLimit_ms: number;
+    /** Of each lane's ordinary objects; default: what Node gives a thread. */
+    readonly heapLimit_bytes?: number;
     readonly restartBackoff_ms: number;
     readonly maxRestarts: number;
   };

@@ -18,6 +18,7 @@ interface End {
   readonly closed: { peer: string; how: LinkEnd }[];
   readonly messages: LinkMessage[];
   readonly turnedAway: string[];
+  readonly troubles: string[];
 }
 
 const closers: (() => void | Promise<void>)[] = [];
@@ -47,7 +48,7 @@ async function makeEnd(
   const server = await listening();
   const { port } = server.address() as AddressInfo;
   const self = { node, incarnation: `${node}-1`, address: `http://127.0.0.1:${port}` };
-  const end: Omit<End, 'links'> = { self, opened: [], closed: [], messages: [], turnedAway: [] };
+  const end: Omit<End, 'links'> = { self, opened: [], closed: [], messages: [], turnedAway: [], troubles: [] };
   const links = new Links({
     clock: systemClock,
     pair: options.pair ?? 'shop',
@@ -61,6 +62,7 @@ async function makeEnd(
     onOpen: (peer) => end.opened.push(peer),
     onClose: (peer, how) => end.closed.push({ peer, how }),
     onMessage: (_peer, message) => end.messages.push(message),
+    onTrouble: (reason) => end.troubles.push(reason),
     onTurnedAway: (reason) => end.turnedAway.push(reason),
   });
   server.on('upgrade', (request, socket, head) => {

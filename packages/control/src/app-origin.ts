@@ -1,0 +1,274 @@
+// Where an app's state comes from: a peer's snapshot, a revision in the store, or genesis.
+import type { PositionTexts } from '@tandem/lane';
+import type { AppName, Epoch, Member, PublisherName } from '@tandem/pair';
+import { TandemError, toError, type RevisionInfo } from '@tandem/ports';
+import { agreeOnGenesis, markInitialised, type Genesis } from './app-genesis.ts';
+import { Restoring } from './app-restore.ts';
+import type { AppHost } from './app.ts';
+import type { LaneGroup } from './lane-group.ts';
+import type { AppOptions } from './options.ts';
+import { fetchSnapshot } from './peer-http.ts';
+
+/** Pause before a peer that has no state to give yet, or a coordinator that did not answer, is asked again. */
+const retry_ms = 200;
+
+export type RestoreFrom = { readonly kind: 'peer'; readonly peer: Member } | { readonly kind: 'store' };
+
+export interface OriginHost extends AppHost {
+  readonly name: AppName;
+  readonly app: AppOptions;
+  /** The lanes that run now. */
+  group(): LaneGroup | undefined;
+  /** State is about to be replaced: answers of the lanes that came before do not count. */
+  onReplacing(): void;
+  fail(reason: string): void;
+}
+
+export class AppOrigin {
+  readonly #host: OriginHost;
+  #restoring: Restoring | undefined;
+  /** Counts restores, so that one that was given up says nothing any more. */
+  #run = 0;
+  /** Lanes that have begun the replacement under way; an earlier answer of theirs is to an earlier one. */
+  readonly #begun = new Set<number>();
+  #genesis: Genesis | undefined;
+  /** Published positions that the next revision must not be beyond (S9). */
+  #reach: PositionTexts | undefined;
+
+  constructor(host: OriginHost) {
+    this.#host = host;
+  }
+
+  /** Answered by app-unborn or app-unavailable, or by the lanes when they are restored. */
+  restore(from: RestoreFrom): void {
+    this.giveUp('another restore has begun');
+    const run = this.#run;
+    const { name, options } = this.#host;
+    const restored = from.kind === 'peer' ? this.#fromPeer(from.peer, run) : this.#fromStore(run);
+    restored.catch((error: unknown) => {
+      if (run !== this.#run) return;
+      const reason = toError(error).message;
+      this.#host.raise({ type: 'app-unavailable', at_ms: options.clock.now_ms(), app: name, reason });
+    });
+  }
+
+  /** Ends the restore under way, if there is one. */
+  giveUp(why: string): void {
+    this.#run++;
+    this.#restoring?.abandon(why);
+    this.#restoring = undefined;
+  }
+
+  addCredit(lane: number, credit: number): void {
+    this.#begun.add(lane);
+    this.#restoring?.addCredit(lane, credit);
+  }
+
+  /** Whether `restored` from this lane answers the replacement under way. */
+  hasBegun(lane: number): boolean {
+    return this.#begun.has(lane);
+  }
+
+  /** The sink has published less than the last state took for published: an older revision has to reach this (S9). */
+  mustReach(positions: PositionTexts | undefined): void {
+    this.#reach = positions;
+  }
+
+  /** Records where the app begins, unless it is recorded already, and starts the lanes there. */
+  begin(positions: PositionTexts): void {
+    const { name, app, coordinator } = this.#host;
+    agreeOnGenesis(coordinator, name, {
+      lanes: app.lanes.length,
+      topologyHash: app.description.topologyHash,
+      genesis: positions,
+      initialised: [],
+    })
+      .then((genesis) => {
+        this.#genesis = genesis;
+        this.#startAt(genesis.record.genesis);
+      })
+      .catch((error: unknown) => {
+        this.#host.fail(`its genesis could not be recorded: ${toError(error).message}`);
+      });
+  }
+
+  /** Opens the publishers, with published positions to begin with where that has not been done; `wanted` may end it. */
+  open(epoch: Epoch, wanted: () => boolean): void {
+    const genesis = this.#genesis;
+    if (genesis !== undefined) {
+      this.#openWith(epoch, genesis);
+      return;
+    }
+    const { name, options } = this.#host;
+    this.#readGenesis()
+      .then((found) => {
+        if (found === undefined) {
+          this.#host.fail('its genesis is not recorded although it has state: published position lost');
+        } else if (wanted()) this.#openWith(epoch, found);
+      })
+      .catch((error: unknown) => {
+        options.log.warn({ app: name, error: toError(error).message }, 'genesis could not be read; trying again');
+        options.clock.after(retry_ms, () => {
+          if (wanted()) this.open(epoch, wanted);
+        });
+      });
+  }
+
+  /** From now on a missing published position of this publisher is a lost one. */
+  initialised(publisher: PublisherName): void {
+    const genesis = this.#genesis;
+    if (genesis === undefined || genesis.record.initialised.includes(publisher)) return;
+    const { name, coordinator, options } = this.#host;
+    markInitialised(coordinator, name, publisher)
+      .then((marked) => {
+        this.#genesis = marked;
+      })
+      .catch((error: unknown) => {
+        // Harmless until the next opening, which initialises again and keeps what is higher.
+        options.log.warn({ app: name, error: toError(error).message }, 'the app record could not be updated');
+      });
+  }
+
+  #openWith(epoch: Epoch, genesis: Genesis): void {
+    const { genesis: positions, initialised } = genesis.record;
+    const publishers = this.#host.group()?.publishers ?? [];
+    const done = publishers.every((publisher) => initialised.includes(publisher));
+    this.#host.group()?.post({ type: 'open', epoch, initialise: done ? undefined : positions });
+  }
+
+  #startAt(positions: PositionTexts): void {
+    const group = this.#host.group();
+    this.#host.onReplacing();
+    for (let lane = 0; lane < (group?.size ?? 0); lane++) this.#begun.add(lane);
+    group?.post({ type: 'start-at', positions });
+  }
+
+  /** The recorded genesis, checked against this node; undefined when none is recorded. */
+  async #readGenesis(): Promise<Genesis | undefined> {
+    const found = await this.#host.coordinator.readAppRecord(this.#host.name);
+    if (found === undefined) return undefined;
+    const { name, app } = this.#host;
+    const { lanes, description } = app;
+    const { record } = found;
+    if (record.lanes !== lanes.length) {
+      throw new TandemError(
+        'other-lanes',
+        `app '${name}' was started with ${record.lanes} lanes and is configured with ${lanes.length} here; to change it stop both nodes and run 'tandem reset ${name}'`,
+        { blame: 'user' },
+      );
+    }
+    this.#refuseOtherCode({ topologyHash: record.topologyHash, appVersion: description.version });
+    this.#genesis = found;
+    return found;
+  }
+
+  /** State of other code is never replaced by a replay with this code: what was published came from the other. */
+  #refuseOtherCode(stored: Pick<RevisionInfo, 'appVersion' | 'topologyHash'>): void {
+    const { name, app } = this.#host;
+    const { version, topologyHash } = app.description;
+    const todo = `deploy the code that made it, or stop both nodes and run 'tandem reset ${name}'`;
+    if (stored.appVersion !== version) {
+      throw new TandemError(
+        'other-version',
+        `app '${name}' has state of version ${stored.appVersion}, here is version ${version}; ${todo}`,
+        { blame: 'user' },
+      );
+    }
+    if (stored.topologyHash !== topologyHash) {
+      throw new TandemError(
+        'other-topology',
+        `app '${name}' has state of another topology (${stored.topologyHash}, here ${topologyHash}); ${todo}`,
+        { blame: 'user' },
+      );
+    }
+  }
+
+  async #fromPeer(peer: Member, run: number): Promise<void> {
+    await this.#readGenesis();
+    const content = await this.#peerSnapshot(peer, run);
+    if (content !== undefined) await this.#pour(content);
+  }
+
+  /** A peer that has only just started gets the time to restore its own state; undefined: no longer wanted. */
+  async #peerSnapshot(peer: Member, run: number): Promise<AsyncIterable<Uint8Array> | undefined> {
+    const { clock, node, stateSync } = this.#host.options;
+    const until_ms = clock.now_ms() + stateSync.retry_ms;
+    while (run === this.#run) {
+      try {
+        return await fetchSnapshot(peer.address, this.#host.name, node.token);
+      } catch (thrown) {
+        const notYet = thrown instanceof TandemError && thrown.code === 'not-vouched' && clock.now_ms() < until_ms;
+        if (!notYet) throw thrown;
+      }
+      await new Promise<void>((resolve) => clock.after(retry_ms, resolve));
+    }
+    return undefined;
+  }
+
+  /** Newest revision that fits and is whole; where none is kept, genesis; where that is not recorded, unborn. */
+  async #fromStore(run: number): Promise<void> {
+    const { name, options } = this.#host;
+    const genesis = await this.#readGenesis();
+    const kept = await this.#host.store.list(name);
+    if (kept[0] !== undefined) this.#refuseOtherCode(kept[0]);
+    const revisions = kept.filter((revision) => reaches(revision.positions, this.#reach));
+    for (const revision of revisions) {
+      try {
+        await this.#pour(this.#host.store.read(name, revision.revision));
+        this.#reach = undefined;
+        return;
+      } catch (thrown) {
+        const reason = toError(thrown).message;
+        if (run !== this.#run) return;
+        options.log.error(
+          { app: name, revision: revision.revision, reason },
+          'a revision cannot be used; trying the one before',
+        );
+      }
+    }
+    if (genesis === undefined) {
+      if (revisions.length > 0) {
+        throw new TandemError(
+          'no-usable-revision',
+          `none of the ${revisions.length} revisions of app '${name}' can be used and its genesis is not recorded`,
+        );
+      }
+      this.#host.raise({ type: 'app-unborn', at_ms: options.clock.now_ms(), app: name });
+      return;
+    }
+    if (!reaches(genesis.record.genesis, this.#reach)) {
+      this.#host.fail('published position lost: no revision reaches back to what the sink says was published');
+      return;
+    }
+    this.#reach = undefined;
+    this.#startAt(genesis.record.genesis);
+  }
+
+  async #pour(content: AsyncIterable<Uint8Array>): Promise<void> {
+    const { name, app, options } = this.#host;
+    const group = this.#host.group();
+    if (group === undefined) throw new Error('its lanes are not running');
+    this.#host.onReplacing();
+    this.#begun.clear();
+    const restoring = new Restoring(group);
+    this.#restoring = restoring;
+    try {
+      await restoring.run(content, {
+        pair: options.pair,
+        app: name,
+        appVersion: app.description.version,
+        topologyHash: app.description.topologyHash,
+      });
+    } finally {
+      if (this.#restoring === restoring) this.#restoring = undefined;
+    }
+  }
+}
+
+/** Whether a revision at `positions` lies at or before every position that has to be reached. */
+function reaches(positions: PositionTexts, reach: PositionTexts | undefined): boolean {
+  if (reach === undefined) return true;
+  return Object.entries(reach).every(
+    ([task, position]) => Number(positions[task] ?? Number.POSITIVE_INFINITY) <= Number(position),
+  );
+}

@@ -1,0 +1,81 @@
+// An app's snapshots: one after another, for a peer or for the store, and how many there were.
+import type { FromLane, PositionTexts } from '@tandem/lane';
+import { TandemError, type Clock } from '@tandem/ports';
+import type { SnapshotHeader } from '@tandem/snapshot';
+import { SnapshotTaking } from './app-snapshot.ts';
+import type { LaneGroup } from './lane-group.ts';
+
+export interface SnapshotCounts {
+  readonly taken: number;
+  readonly failed: number;
+  /** From the request to the last byte; undefined before the first. */
+  readonly lastTook_ms: number | undefined;
+}
+
+export class AppSnapshots {
+  readonly #clock: Clock;
+  /** The lanes, while their state can be vouched for (S8). */
+  readonly #vouched: () => LaneGroup | undefined;
+  readonly #header: () => SnapshotHeader;
+  #current: SnapshotTaking | undefined;
+  /** A store has one cut at a time. */
+  #queue: Promise<unknown> = Promise.resolve();
+  #number = 0;
+  #counts: SnapshotCounts = { taken: 0, failed: 0, lastTook_ms: undefined };
+
+  constructor(clock: Clock, vouched: () => LaneGroup | undefined, header: () => SnapshotHeader) {
+    this.#clock = clock;
+    this.#vouched = vouched;
+    this.#header = header;
+  }
+
+  get counts(): SnapshotCounts {
+    return this.#counts;
+  }
+
+  onMessage(lane: number, message: FromLane): void {
+    this.#current?.onMessage(lane, message);
+  }
+
+  /** Whatever is being taken cannot be completed. */
+  fail(reason: string): void {
+    this.#current?.fail(reason);
+  }
+
+  /**
+   * A snapshot taken now, gzip; `onPositions` gets the positions of the cuts when the stream has ended.
+   * @throws TandemError `not-vouched` while there is no state that can be vouched for.
+   */
+  async *take(onPositions?: (positions: PositionTexts) => void): AsyncGenerator<Uint8Array, void, undefined> {
+    const turn = this.#queue;
+    let done: () => void = () => undefined;
+    this.#queue = new Promise<void>((resolve) => {
+      done = resolve;
+    });
+    const asked_ms = this.#clock.now_ms();
+    let complete = false;
+    try {
+      await turn;
+      const group = this.#vouched();
+      const header = this.#header();
+      if (group === undefined) {
+        throw new TandemError(
+          'not-vouched',
+          `app '${header.app}' has no state here that can be vouched for yet; ask again later`,
+        );
+      }
+      const taking = new SnapshotTaking(group, ++this.#number, header);
+      this.#current = taking;
+      yield* taking.stream();
+      complete = true;
+      onPositions?.(taking.positions);
+    } finally {
+      const { taken, failed, lastTook_ms } = this.#counts;
+      this.#counts = complete
+        ? { taken: taken + 1, failed, lastTook_ms: this.#clock.now_ms() - asked_ms }
+        : { taken, failed: failed + 1, lastTook_ms };
+      this.#current = undefined;
+      done();
+    }
+  }
+}
