@@ -4,7 +4,6 @@
 // -> (in the lane) read back, trim, drain, live. Nothing here decides anything about roles.
 import { randomBytes } from 'node:crypto';
 import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import {
   initialState,
   step,
@@ -19,19 +18,20 @@ import {
   type PublisherName,
   type View,
 } from '@tandem/pair';
-import { TandemError, toError, type Timer } from '@tandem/ports';
+import { toError, type Timer } from '@tandem/ports';
 import type { PositionTexts } from '@tandem/lane';
 import { NodeApp } from './app.ts';
 import { nodeDoors } from './doors.ts';
 import { checkUpgrade, refuseUpgrade } from './http/access.ts';
 import { createHttpApp } from './http/app.ts';
 import { createHttpServer } from './http/server.ts';
-import type { AppCode, LinkMessage } from './link-messages.ts';
-import { Links } from './links.ts';
+import { listen, urlHost } from './listening.ts';
+import { NodeLinks } from './node-links.ts';
 import type { NodeOptions } from './options.ts';
 import { Persistence } from './persistence.ts';
 import { probe } from './probe.ts';
 import { PublishedPoll } from './published-poll.ts';
+import { Switchovers, type SwitchoverOutcome } from './switchovers.ts';
 
 /** Why a node ended. `blame: user` is a configuration that cannot work; `none` an orderly stop. */
 export interface NodeEnd {
@@ -79,7 +79,7 @@ export class Node implements NodeHandle {
   readonly persistence = new Map<AppName, Persistence>();
   readonly ended: Promise<NodeEnd>;
   readonly #server: Server;
-  #links: Links | undefined;
+  #links: NodeLinks | undefined;
   #poll: PublishedPoll | undefined;
   #self: Member | undefined;
   #settings: PairSettings | undefined;
@@ -87,13 +87,10 @@ export class Node implements NodeHandle {
   #coordinatorTrouble: string | undefined;
   #promotions = 0;
   #failovers = 0;
-  /** The epoch whose holder last invited this node. */
-  #invitedIn: Epoch | undefined;
   readonly #events: PairEvent[] = [];
   #pumping = false;
   #wakeTimer: Timer | undefined;
-  #requests = 0;
-  readonly #switchovers = new Map<string, (outcome: SwitchoverOutcome) => void>();
+  readonly #switchovers: Switchovers;
   #closing: Promise<void> | undefined;
   #resolveEnded: (end: NodeEnd) => void = () => undefined;
 
@@ -101,6 +98,7 @@ export class Node implements NodeHandle {
     this.options = options;
     this.incarnation = `${options.node.id}-${randomBytes(6).toString('hex')}`;
     this.startedAt_ms = options.clock.wall_ms();
+    this.#switchovers = new Switchovers(options.clock, options.switchover.limit_ms + switchoverSlack_ms);
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
     });
@@ -109,7 +107,7 @@ export class Node implements NodeHandle {
     this.#server = createHttpServer(app);
     this.#server.on('upgrade', (request, socket, head) => {
       const refusal = checkUpgrade(request, doors) ?? (this.#links === undefined ? notJoined : undefined);
-      if (refusal === undefined) this.#links?.accept(request, socket, head);
+      if (refusal === undefined) this.#links?.all.accept(request, socket, head);
       else refuseUpgrade(socket, refusal, this.incarnation);
     });
   }
@@ -137,12 +135,12 @@ export class Node implements NodeHandle {
   }
 
   get linkedTo(): string | undefined {
-    return this.#links?.peer?.node;
+    return this.#links?.all.peer?.node;
   }
 
   /** Why there is no link to the active, once trying has failed. */
   get linkTrouble(): string | undefined {
-    return this.#links?.trouble;
+    return this.#links?.all.trouble;
   }
 
   get coordinatorTrouble(): string | undefined {
@@ -187,7 +185,7 @@ export class Node implements NodeHandle {
     };
     for (const appOptions of options.apps) this.#addApp(new NodeApp(appOptions, this.#appHost()));
     this.#state = initialState(this.#settings, [...this.apps.keys()]);
-    this.#links = this.#makeLinks(coordinator.sessionTimeout_ms);
+    this.#links = new NodeLinks(this, coordinator.sessionTimeout_ms);
     this.#poll = new PublishedPoll({
       clock,
       interval_ms: options.outputSync.interval_ms,
@@ -222,17 +220,7 @@ export class Node implements NodeHandle {
 
   /** Asks the role machine to hand over; answers within the limit. */
   switchover(): Promise<SwitchoverOutcome> {
-    const request = String(++this.#requests);
-    return new Promise((resolve) => {
-      const limit = this.options.clock.after(this.options.switchover.limit_ms + switchoverSlack_ms, () => {
-        this.#switchovers.delete(request);
-        resolve({ outcome: 'expired', detail: 'no answer within the limit' });
-      });
-      this.#switchovers.set(request, (outcome) => {
-        limit.cancel();
-        this.#switchovers.delete(request);
-        resolve(outcome);
-      });
+    return this.#switchovers.request((request) => {
       this.raise({ type: 'switchover-requested', at_ms: this.options.clock.now_ms(), request });
     });
   }
@@ -267,7 +255,7 @@ export class Node implements NodeHandle {
     // One that only lost its session is still there: the link says whether it is, and leaves it the time to claim again.
     const active = state.view?.active ?? state.lastActive;
     const other = active?.incarnation === this.incarnation || state.held !== undefined ? undefined : active;
-    this.#links?.follow(other);
+    this.#links?.all.follow(other);
     const linked = other !== undefined && state.link?.open === true && this.options.stateSync.live;
     for (const app of this.apps.values()) app.follow(state.held === undefined && !linked);
     this.#poll?.ask(linked || !this.options.stateSync.live ? undefined : other?.address);
@@ -311,16 +299,16 @@ export class Node implements NodeHandle {
         });
         return;
       case 'invite':
-        this.#links?.sendTo(effect.peer, { type: 'invite', epoch: effect.epoch, limit_ms: effect.limit_ms });
+        this.#links?.all.sendTo(effect.peer, { type: 'invite', epoch: effect.epoch, limit_ms: effect.limit_ms });
         return;
       case 'answer-switchover':
-        this.#switchovers.get(effect.request)?.({ outcome: effect.outcome, detail: effect.detail });
+        this.#switchovers.answer(effect.request, { outcome: effect.outcome, detail: effect.detail });
         return;
       case 'role-changed':
         if (effect.to === 'promoting') {
           const before = (effect.epoch ?? 1) - 1;
           this.#promotions++;
-          if (before > 0 && before !== this.#invitedIn) this.#failovers++;
+          if (before > 0 && before !== this.#links?.invitedIn) this.#failovers++;
         }
         log.info({ role: effect.to, from: effect.from, epoch: effect.epoch ?? null, why: effect.why }, 'role changed');
         return;
@@ -410,100 +398,21 @@ export class Node implements NodeHandle {
       store: this.options.store,
       raise: (event: PairEvent) => {
         this.raise(event);
-        if (event.type === 'app-lag' || event.type === 'app-failed') this.#sendStatus();
+        if (event.type === 'app-lag' || event.type === 'app-failed') this.#links?.sendStatus();
       },
       onPublished: (app: AppName, publisher: PublisherName, positions: PositionTexts) => {
-        this.#links?.publish(app, publisher, positions);
+        this.#links?.all.publish(app, publisher, positions);
       },
       epoch: () => this.#state?.view?.epoch,
     };
-  }
-
-  #makeLinks(sessionTimeout_ms: number): Links {
-    const { options } = this;
-    const { clock } = options;
-    const codes: Record<AppName, AppCode> = {};
-    for (const { description, bundle, lanes } of options.apps) {
-      codes[description.app] = {
-        version: description.version,
-        topologyHash: description.topologyHash,
-        bundleHash: bundle.hash,
-        lanes: lanes.length,
-      };
-    }
-    return new Links({
-      clock,
-      pair: options.pair,
-      self: this.self,
-      token: options.node.token,
-      ping_ms: options.link.ping_ms,
-      silence_ms: sessionTimeout_ms,
-      apps: codes,
-      epoch: () => this.#state?.view?.epoch,
-      isActive: () => this.#state?.held !== undefined,
-      onOpen: (peer) => {
-        const epoch = this.#state?.view?.epoch;
-        if (epoch === undefined) return;
-        this.raise({ type: 'link-opened', at_ms: clock.now_ms(), peer, epoch });
-        this.#sendStatus();
-        this.#sendPublished();
-      },
-      onClose: (peer, how) => {
-        this.raise({ type: 'link-closed', at_ms: clock.now_ms(), peer, how });
-      },
-      onMessage: (peer, message) => {
-        this.#onLinkMessage(peer, message);
-      },
-      onTrouble: (reason) => {
-        options.log.warn({ reason }, 'no link to the active; trying again');
-      },
-      onTurnedAway: (reason) => {
-        options.log.error({ reason }, 'the active turns this node away');
-        void this.close({ blame: 'user', detail: reason });
-      },
-    });
-  }
-
-  #onLinkMessage(peer: Incarnation, message: LinkMessage): void {
-    const at_ms = this.options.clock.now_ms();
-    switch (message.type) {
-      case 'published':
-        if (this.options.stateSync.live && this.#state?.held === undefined)
-          this.apps.get(message.app)?.trim(message.publisher, message.positions);
-        return;
-      case 'status':
-        this.raise({ type: 'peer-status', at_ms, peer, inSyncApps: message.inSyncApps });
-        return;
-      case 'invite':
-        this.#invitedIn = message.epoch as Epoch;
-        this.raise({ type: 'invited', at_ms, by: peer, epoch: message.epoch as Epoch, limit_ms: message.limit_ms });
-        return;
-      case 'hello':
-      case 'refused':
-      case 'ping':
-        return;
-    }
-  }
-
-  #sendStatus(): void {
-    const inSyncApps = [...this.apps.values()].filter((app) => app.inSync).map((app) => app.name);
-    this.#links?.sendToActive({ type: 'status', inSyncApps });
-  }
-
-  /** A passive that has just linked gets all positions at once. */
-  #sendPublished(): void {
-    if (this.#state?.held === undefined) return;
-    for (const app of this.apps.values()) {
-      for (const [publisher, positions] of app.published) this.#links?.publish(app.name, publisher, positions);
-    }
   }
 
   async #closeAll(): Promise<void> {
     this.#wakeTimer?.cancel();
     this.#poll?.ask(undefined);
     for (const persistence of this.persistence.values()) persistence.close();
-    for (const answer of this.#switchovers.values()) answer({ outcome: 'refused', detail: 'the node is closing' });
-    this.#links?.close();
+    this.#switchovers.refuseAll('the node is closing');
+    this.#links?.all.close();
     await Promise.all([...this.apps.values()].map((app) => app.close()));
     await this.options.coordinator.leave();
     this.#server.closeAllConnections();
@@ -514,44 +423,4 @@ export class Node implements NodeHandle {
     });
     await this.options.store.close().catch(() => undefined);
   }
-}
-
-export interface SwitchoverOutcome {
-  readonly outcome: 'done' | 'refused' | 'expired';
-  readonly detail: string;
-}
-
-function urlHost(host: string): string {
-  if (host === '0.0.0.0' || host === '::') return 'localhost';
-  return host.includes(':') ? `[${host}]` : host;
-}
-
-function listen(server: Server, at: { readonly host: string; readonly port: number }): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EADDRINUSE') {
-        reject(
-          new TandemError(
-            'port-in-use',
-            `port ${at.port} on ${at.host} is in use; stop what listens there or set node.listen to another port`,
-            {
-              blame: 'user',
-              cause: error,
-            },
-          ),
-        );
-      } else if (error.code === 'EADDRNOTAVAIL' || error.code === 'EACCES' || error.code === 'ENOTFOUND') {
-        reject(
-          new TandemError(
-            'cannot-listen',
-            `cannot listen on ${at.host}:${at.port} (${error.code}); check node.listen`,
-            { blame: 'user', cause: error },
-          ),
-        );
-      } else reject(error);
-    });
-    server.listen(at.port, at.host, () => {
-      resolve((server.address() as AddressInfo).port);
-    });
-  });
 }
