@@ -1,0 +1,403 @@
+// What a file of failover tests runs on: a database of its own, a pair of real node processes, inputs, and the check
+// of every output against the reference.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { sharedTestServer } from '@tandem/embedded';
+import {
+  Pair,
+  partitionOf,
+  readLog,
+  until,
+  waitFor,
+  type AppBinding,
+  type LogRecord,
+  type PairOptions,
+} from '@tandem/harness';
+import pg from 'pg';
+import { Feed } from './feed.ts';
+import { countingReference, firstDifference, type Output } from './reference.ts';
+
+const root = path.resolve(__dirname, '../../../../..');
+const appModule = path.join(__dirname, 'apps.ts');
+export const partitions = 4;
+
+/** An app of apps.ts with logs of its own for what it puts out. */
+export interface StagedApp {
+  readonly name: 'tally' | 'twin' | 'moody';
+  /** Log it reads. */
+  readonly input: string;
+  readonly lanes?: number;
+  readonly settings?: Readonly<Record<string, unknown>>;
+}
+
+export interface StageOptions {
+  /** Default: a fresh database of the shared server. */
+  readonly url?: string;
+  readonly apps?: readonly StagedApp[];
+  readonly nodes?: readonly string[];
+  readonly settings?: Readonly<Record<string, unknown>>;
+  readonly nodeSettings?: PairOptions['nodeSettings'];
+}
+
+/** What a node says of itself and of its apps. */
+interface NodeReport {
+  readonly node: string;
+  readonly incarnation: string;
+  readonly role: string;
+  readonly epoch: number | null;
+  readonly link: { readonly open: boolean; readonly peer: string | null };
+  readonly troubles: readonly string[];
+}
+
+export interface AppSummary {
+  readonly app: string;
+  readonly condition: string;
+  readonly output: string;
+  readonly reason: string | null;
+  readonly restarts: number;
+}
+
+const sinks = ['counts', 'bursts'] as const;
+
+export function outputLog(app: string, sink: string): string {
+  return `${app}-${sink}`;
+}
+
+export class Stage {
+  readonly url: string;
+  readonly pair: Pair;
+  readonly folder: string;
+  readonly apps: readonly StagedApp[];
+  readonly #feeds = new Map<string, Feed>();
+  readonly #closing: (() => Promise<unknown>)[] = [];
+  /** Appends may fail then, and their answers may be lost. */
+  serverGoesAway = false;
+  #client: pg.Client | undefined;
+
+  private constructor(url: string, folder: string, apps: readonly StagedApp[], pair: Pair) {
+    this.url = url;
+    this.folder = folder;
+    this.apps = apps;
+    this.pair = pair;
+  }
+
+  /** Nothing is started yet. */
+  static async open(options: StageOptions = {}): Promise<Stage> {
+    const folder = await mkdtemp(path.join(tmpdir(), 'tandem-failover-'));
+    const database = options.url === undefined ? await (await sharedTestServer()).createDatabase() : undefined;
+    const url = options.url ?? database?.url ?? '';
+    const apps = options.apps ?? [{ name: 'tally', input: 'in' }];
+    const pair = await Pair.create({
+      name: 'failover',
+      root,
+      folder,
+      databaseUrl: url,
+      apps: apps.map(binding),
+      settings: {
+        persistence: { interval: '1s' },
+        stateSync: { retry: '1s' },
+        ...options.settings,
+      },
+      ...(options.nodes !== undefined && { nodes: options.nodes }),
+      ...(options.nodeSettings !== undefined && { nodeSettings: options.nodeSettings }),
+    });
+    const stage = new Stage(url, folder, apps, pair);
+    stage.onClose(() => rm(folder, { recursive: true, force: true }));
+    if (database !== undefined) stage.onClose(() => database.drop());
+    for (const log of new Set(apps.map(({ input }) => input))) {
+      const feed = await Feed.open({ url, log, partitions });
+      stage.onClose(() => feed.close());
+      stage.#feeds.set(log, feed);
+    }
+    stage.onClose(() => pair.kill());
+    return stage;
+  }
+
+  /** Undone in reverse order by `close`. */
+  onClose(work: () => Promise<unknown>): void {
+    this.#closing.push(work);
+  }
+
+  async close(): Promise<void> {
+    await this.#client?.end().catch(() => undefined);
+    let failure: unknown;
+    for (const work of this.#closing.splice(0).reverse()) await work().catch((error: unknown) => (failure ??= error));
+    if (failure !== undefined) throw failure as Error;
+  }
+
+  async stopFeeds(): Promise<void> {
+    for (const feed of this.#feeds.values()) await feed.stop();
+  }
+
+  feed(log = 'in'): Feed {
+    const feed = this.#feeds.get(log);
+    if (feed === undefined) throw new Error(`no app reads log '${log}'`);
+    return feed;
+  }
+
+  /** Starts these nodes (all, unless named) and waits until they are ready. @returns the active one. */
+  async start(...ids: readonly string[]): Promise<string> {
+    for (const id of ids.length === 0 ? this.pair.ids : ids) this.pair.start(id);
+    return await this.ready();
+  }
+
+  /** Until every node that lives is ready and one of them is active. @returns which. */
+  async ready(limit_ms = 30_000): Promise<string> {
+    let why = 'nothing was asked';
+    try {
+      return await waitFor('every node is ready', { limit_ms, pause_ms: 20 }, async () => {
+        this.#refuseDead();
+        const living = this.living;
+        const answers = await Promise.all(living.map((id) => this.#readiness(id)));
+        why = living.map((id, index) => `${id}: ${answers[index] ?? ''}`).join('; ');
+        return answers.every((answer) => answer === 'ready') ? await this.pair.active() : undefined;
+      });
+    } catch (thrown) {
+      throw new Error(`${String(thrown)} (${why})`);
+    }
+  }
+
+  /** Processes that run and are not stopped. */
+  get living(): readonly string[] {
+    return this.pair.ids.filter((id) => {
+      const process = this.pair.process(id);
+      return process !== undefined && process.ended === undefined && !process.frozen;
+    });
+  }
+
+  other(id: string): string {
+    const other = this.pair.ids.find((one) => one !== id);
+    if (other === undefined) throw new Error(`no node other than ${id}`);
+    return other;
+  }
+
+  async node(id: string): Promise<NodeReport> {
+    const report = await this.pair.get<NodeReport>(id, '/v1/node');
+    if (report === undefined) throw new Error(`node ${id} does not answer`);
+    return report;
+  }
+
+  async app(id: string, name: string): Promise<AppSummary> {
+    const report = await this.pair.get<AppSummary>(id, `/v1/apps/${name}`);
+    if (report === undefined) throw new Error(`node ${id} does not answer for app ${name}`);
+    return report;
+  }
+
+  /** Committed rows, on a connection of our own that is made anew when it broke. */
+  async query<Row extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<Row[]> {
+    if (this.#client === undefined) {
+      const client = new pg.Client({ connectionString: this.url, application_name: 'failover test' });
+      client.on('error', () => (this.#client = undefined));
+      await client.connect();
+      this.#client = client;
+    }
+    return (await this.#client.query<Row>(text, values)).rows;
+  }
+
+  async epoch(): Promise<number> {
+    const [row] = await this.query<{ epoch: string }>(`SELECT epoch FROM tandem.pair WHERE pair = 'failover'`);
+    return Number(row?.epoch ?? 0);
+  }
+
+  /** Records in a log so far. */
+  async logEnd(log: string): Promise<number> {
+    const rows = await this.query<{ end: string | null }>('SELECT sum(next) AS end FROM tandem.head WHERE log = $1', [
+      log,
+    ]);
+    return Number(rows[0]?.end ?? 0);
+  }
+
+  /** Until so many more outputs than now are in the log, so that there is work under way. */
+  async moreOutputs(count: number, app = 'tally', limit_ms = 20_000): Promise<void> {
+    const log = outputLog(app, 'counts');
+    const from = await this.logEnd(log);
+    await waitFor(`${count.toString()} more outputs are in ${log}`, { limit_ms }, async () =>
+      (await this.logEnd(log)) >= from + count ? true : undefined,
+    );
+  }
+
+  /**
+   * Stops all inputs and waits until what the apps must have put out is there, then compares every record: nothing
+   * missing, doubled, changed or out of order. @returns the number of records compared.
+   */
+  async expectExact(names: readonly string[] = this.apps.map(({ name }) => name), limit_ms = 30_000): Promise<number> {
+    await this.stopFeeds();
+    let compared = 0;
+    for (const { name, input } of this.apps) {
+      if (!names.includes(name)) continue;
+      const expected = await this.#expectedOutputs(input);
+      for (const sink of sinks) {
+        const wanted = expected.map((partition) => partition[sink] ?? []);
+        compared += await this.#expectLog(outputLog(name, sink), wanted, limit_ms);
+      }
+    }
+    return compared;
+  }
+
+  /** What an app that halted has put out: in each partition the beginning of what it must. */
+  async expectBeginning(name: string): Promise<void> {
+    const app = this.apps.find((one) => one.name === name);
+    if (app === undefined) throw new Error(`no app '${name}'`);
+    const expected = await this.#expectedOutputs(app.input);
+    for (const sink of sinks) {
+      for (const [partition, outputs] of expected.entries()) {
+        const log = outputLog(name, sink);
+        const found = await this.#read(log, partition);
+        const difference = firstDifference(found, (outputs[sink] ?? []).slice(0, found.length));
+        if (difference !== undefined) throw new Error(`${log}, partition ${partition.toString()}: ${difference}`);
+      }
+    }
+  }
+
+  /**
+   * Roles and epoch as told by the nodes, at once, against the coordinator's own table; and soon what they tell of each
+   * other, of their link, apps and troubles.
+   */
+  async expectTruth({ active, passive = [] }: { active: string; passive?: readonly string[] }): Promise<void> {
+    await this.ready();
+    const [row] = await this.query<{ epoch: string; node: string | null }>(
+      `SELECT p.epoch, m.node FROM tandem.pair p LEFT JOIN tandem.member m
+       ON m.pair = p.pair AND m.incarnation = p.active_incarnation WHERE p.pair = 'failover'`,
+    );
+    const epoch = Number(row?.epoch);
+    expect(row?.node).toBe(active);
+    for (const id of [active, ...passive]) {
+      const report = await this.node(id);
+      const role = id === active ? 'active' : 'passive';
+      expect({ id, role: report.role, epoch: report.epoch }).toEqual({ id, role, epoch });
+    }
+    const fences = await this.query<{ epoch: string }>('SELECT DISTINCT epoch FROM tandem.fence');
+    expect(fences.map((fence) => Number(fence.epoch))).toEqual([epoch]);
+    await this.#expectTold(active, passive);
+  }
+
+  /** A dead member is told of until its session is over, a trouble until the lane's next report. */
+  async #expectTold(active: string, passive: readonly string[]): Promise<void> {
+    const members = [`${active} active`, ...passive.map((id) => `${id} passive`)].sort();
+    const expected = [active, ...passive].map((id) => ({
+      id,
+      link: passive.length === 0 ? null : id === active ? passive[0] : active,
+      troubles: [],
+      told: { active, members },
+      apps: this.apps.map(({ name }) => `${name} in-sync ${id === active ? 'live' : 'closed'}`),
+    }));
+    let told: unknown;
+    await until({ limit_ms: 15_000, pause_ms: 50 }, async () => {
+      told = await Promise.all(expected.map(({ id }) => this.#told(id)));
+      return isDeepStrictEqual(told, expected) ? true : undefined;
+    });
+    expect(told).toEqual(expected);
+  }
+
+  async #told(id: string): Promise<unknown> {
+    const { link, troubles } = await this.node(id);
+    const pair = await this.pair.get<PairReport>(id, '/v1/pair');
+    return {
+      id,
+      link: link.peer,
+      troubles,
+      told: {
+        active: pair?.active,
+        members: pair?.members.map((member) => `${member.node} ${String(member.role)}`).sort(),
+      },
+      apps: await Promise.all(
+        this.apps.map(async ({ name }) => {
+          const { condition, output } = await this.app(id, name);
+          return `${name} ${condition} ${output}`;
+        }),
+      ),
+    };
+  }
+
+  /** The ends of the nodes' logs, for people who have to find out why. */
+  async logTails(lines = 25): Promise<string> {
+    const tails = await Promise.all(
+      this.pair.ids.map(async (id) => {
+        const { pid, ended, frozen } = this.pair.process(id) ?? {};
+        const state = ended ?? (frozen === true ? 'stopped' : 'running');
+        return `--- node ${id} (pid ${String(pid)}, ${state})\n${await this.pair.logTail(id, lines)}`;
+      }),
+    );
+    return tails.join('\n');
+  }
+
+  /** A node that ended by itself is not going to be ready. */
+  #refuseDead(): void {
+    for (const id of this.pair.ids) {
+      const ended = this.pair.process(id)?.ended;
+      if (ended?.startsWith('exit code') === true && ended !== 'exit code 0') {
+        throw new Error(`node ${id} ended by itself with ${ended}`);
+      }
+    }
+  }
+
+  async #readiness(id: string): Promise<string> {
+    if ((await this.pair.status(id, '/readyz')) === 200) return 'ready';
+    const report = await this.pair.get<NodeReport>(id, '/v1/node');
+    return `${report?.role ?? 'no answer'} ${report?.troubles.join(', ') ?? ''}`;
+  }
+
+  /** By partition. The input log must hold what was confirmed to the producer; it may hold more where answers were lost. */
+  async #expectedOutputs(input: string): Promise<readonly Readonly<Record<string, readonly Output[]>>[]> {
+    const feed = this.feed(input);
+    const expected: Readonly<Record<string, readonly Output[]>>[] = [];
+    for (let partition = 0; partition < partitions; partition++) {
+      const inputs = await this.#read(input, partition);
+      const values = inputs.map(({ value }) => value);
+      const confirmed = feed.confirmed[partition] ?? [];
+      if (feed.unanswered === 0) expect(values).toEqual(confirmed);
+      else if (!this.serverGoesAway) {
+        throw new Error(`an append to ${input} failed`, { cause: feed.lastTrouble });
+      } else {
+        const known = new Set(confirmed);
+        expect(values.filter((value) => known.has(value))).toEqual(confirmed);
+      }
+      for (const { key } of inputs) expect(partitionOf(key ?? '', partitions)).toBe(partition);
+      expected.push(countingReference(inputs));
+    }
+    return expected;
+  }
+
+  async #expectLog(log: string, wanted: readonly (readonly Output[])[], limit_ms: number): Promise<number> {
+    const due = wanted.reduce((sum, outputs) => sum + outputs.length, 0);
+    let end = -1;
+    await waitFor('', { limit_ms, pause_ms: 20 }, async () => {
+      end = await this.logEnd(log);
+      return end >= due ? true : undefined;
+    }).catch(() => undefined);
+    for (const [partition, outputs] of wanted.entries()) {
+      const found = await this.#read(log, partition);
+      const difference = firstDifference(found, outputs);
+      if (difference !== undefined) throw new Error(`${log}, partition ${partition.toString()}: ${difference}`);
+    }
+    return due;
+  }
+
+  async #read(log: string, partition: number): Promise<readonly LogRecord[]> {
+    await this.query('SELECT 1');
+    if (this.#client === undefined) throw new Error('no connection to the database');
+    const records: LogRecord[] = [];
+    for await (const page of readLog(this.#client, log, partition)) records.push(...page);
+    return records;
+  }
+}
+
+interface PairReport {
+  readonly epoch: number;
+  readonly active: string;
+  readonly members: readonly { readonly node: string; readonly role: string | null }[];
+}
+
+function binding({ name, input, lanes, settings }: StagedApp): AppBinding {
+  return {
+    module: appModule,
+    export: name,
+    partitions,
+    sources: { numbers: input },
+    sinks: Object.fromEntries(sinks.map((sink) => [sink, outputLog(name, sink)])),
+    ...(lanes !== undefined && { lanes }),
+    ...(settings !== undefined && { settings }),
+  };
+}
