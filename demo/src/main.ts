@@ -11,6 +11,7 @@ interface Options {
   readonly keep?: boolean;
   readonly reset?: boolean;
   readonly rate: number;
+  readonly name?: string;
 }
 
 const ports = { a: 7070, b: 7071 };
@@ -23,6 +24,11 @@ function whole(least: number, most: number): (text: string) => number {
   };
 }
 
+function demoName(text: string): string {
+  if (/^[a-z][a-z0-9-]{0,30}$/.test(text)) return text;
+  throw new InvalidArgumentError('must be lower-case letters, digits and dashes');
+}
+
 function parse(): Options {
   return new Command('demo')
     .description('Two nodes, a database and a stream of inputs on this machine. Keys: k f s r q.')
@@ -32,8 +38,14 @@ function parse(): Options {
     .option('--keep', 'leave the database server running for a look')
     .option('--reset', 'begin anew instead of continuing an earlier run')
     .option('--rate <n>', 'inputs per second', whole(2, 100_000), 400)
+    .option('--name <name>', 'to run beside another demo: its own nodes, logs and state', demoName)
     .allowExcessArguments(false)
     .exitOverride()
+    .configureOutput({
+      outputError: (text, write) => {
+        write(`${text.trim().replace(/\s*\n\s*/g, ' ')}\n`);
+      },
+    })
     .parse()
     .opts<Options>();
 }
@@ -56,7 +68,7 @@ async function main(options: Options): Promise<void> {
   process.stderr.on('error', onSignal);
 
   const stage = await Stage.prepare({
-    name: headless ? 'demo-headless' : 'demo',
+    name: options.name ?? (headless ? 'demo-headless' : 'demo'),
     // Every headless run is checked from its beginning.
     reset: headless || options.reset === true,
     keep: options.keep === true,

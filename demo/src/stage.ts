@@ -180,18 +180,21 @@ export class Stage {
 
 /** One demo of a name at a time: the second would take the first one's nodes for leftovers. */
 async function takeFolder(folder: string, name: string): Promise<void> {
-  const file = path.join(folder, 'demo.pid');
-  const pid = Number(await readFile(file, 'utf8').catch(() => '0'));
-  if (pid > 0 && pid !== process.pid && isAlive(pid)) {
+  const file = path.join(folder, 'running');
+  const holder = Number(await readFile(file, 'utf8').catch(() => '0'));
+  if (holder > 0 && !isAlive(holder)) await rm(file, { force: true });
+  try {
+    await writeFile(file, process.pid.toString(), { flag: 'wx' });
+  } catch (cause) {
     throw new DemoError(
-      `a demo runs already (process ${pid.toString()}). Quit that one, or delete .tandem/${name}/demo.pid`,
+      `a demo runs already (process ${holder.toString()}). Quit that one, delete .tandem/${name}/running if there is none, or choose another --name`,
+      { cause },
     );
   }
-  await writeFile(file, process.pid.toString());
 }
 
 async function leaveFolder(folder: string): Promise<void> {
-  await rm(path.join(folder, 'demo.pid'), { force: true });
+  await rm(path.join(folder, 'running'), { force: true });
 }
 
 function isAlive(pid: number): boolean {

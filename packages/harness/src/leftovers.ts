@@ -1,6 +1,6 @@
 // Nodes that outlived the program that started them: found by their pid files, ended only when they are what it says.
 import { execFile } from 'node:child_process';
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
@@ -9,13 +9,11 @@ export function pidFile(folder: string, id: string): string {
 }
 
 /** A pid may have been given to another process since: the command line must name the node's configuration file. */
-export async function endLeftovers(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    if (!name.endsWith('.pid')) continue;
-    const file = path.join(folder, name);
-    const pid = Number(await readFile(file, 'utf8'));
-    const configFile = path.join(folder, `${path.basename(name, '.pid')}.yaml`);
-    if (pid > 0 && (await commandLine(pid)).includes(configFile)) process.kill(pid, 'SIGKILL');
+export async function endLeftovers(folder: string, ids: readonly string[]): Promise<void> {
+  for (const id of ids) {
+    const file = pidFile(folder, id);
+    const pid = Number(await readFile(file, 'utf8').catch(() => '0'));
+    if (pid > 0 && (await commandLine(pid)).includes(path.join(folder, `${id}.yaml`))) process.kill(pid, 'SIGKILL');
     await rm(file, { force: true });
   }
 }

@@ -72,9 +72,10 @@ export class Pair {
   /** Ends nodes that an earlier run in this folder left behind and writes the configuration; nothing is started. */
   static async create(options: PairOptions): Promise<Pair> {
     await mkdir(options.folder, { recursive: true });
-    await endLeftovers(options.folder);
+    const ids = options.nodes ?? ['a', 'b'];
+    await endLeftovers(options.folder, ids);
     const members: Member[] = [];
-    for (const id of options.nodes ?? ['a', 'b']) {
+    for (const id of ids) {
       const port = await freePort(options.ports?.[id]);
       const configFile = path.join(options.folder, `${id}.yaml`);
       // 0600: the database's URL holds its password.
