@@ -48,6 +48,8 @@ export interface ConnectOptions {
   readonly state: { readonly stopped: boolean };
   /** What keeps it from connecting; undefined when nothing does any more. */
   onTrouble(trouble: string | undefined): void;
+  /** What was said last. */
+  trouble(): string | undefined;
 }
 
 /** Checks that every source and sink of the app is bound, once. @throws LaneFailure. */
@@ -145,4 +147,11 @@ function adapterOf(use: AdapterUse, adapters: readonly LaneAdapter[]): LaneAdapt
   const adapter = adapters.find(({ name }) => name === use.adapter);
   if (adapter === undefined) throw new Error(`adapter '${use.adapter}' is not in this bundle`);
   return adapter;
+}
+
+export async function closeSystems({ sources, publishers }: Systems): Promise<void> {
+  await Promise.allSettled([
+    ...publishers.map(({ publisher }) => publisher.close()),
+    ...sources.map(({ log }) => log.close()),
+  ]);
 }
