@@ -63,7 +63,8 @@ export class Persistence {
   }
 
   get report(): PersistenceReport {
-    return this.#report;
+    // A node that does not publish stores nothing: what kept it from doing so earlier is nobody's trouble any more.
+    return this.#epoch() === undefined ? { ...this.#report, lastError: undefined } : this.#report;
   }
 
   /** Takes and stores a revision now, or joins the one under way. @throws TandemError when it is not stored. */
