@@ -1,0 +1,122 @@
+// Nodes that are stopped and wake up later, believing that nothing happened: what they still send is refused.
+import { waitFor } from '@tandem/harness';
+import pg from 'pg';
+import { scenario } from './support/scenario.ts';
+import { outputLog, Stage } from './support/stage.ts';
+
+const rate_per_s = 400;
+
+let stage: Stage;
+
+beforeAll(async () => {
+  stage = await Stage.open();
+  await stage.start();
+}, 60_000);
+
+afterAll(async () => {
+  await stage.close();
+}, 60_000);
+
+scenario(
+  'an active stopped for longer than its session is replaced, and rejoins as the passive when it wakes',
+  () => stage,
+  async () => {
+    for (let round = 0; round < 2; round++) {
+      const active = await stage.ready();
+      const epoch = await stage.epoch();
+      stage.feed().start(rate_per_s);
+      await stage.moreOutputs(100);
+      stage.pair.signal(active, 'SIGSTOP');
+      const successor = await stage.pair.waitActive({ not: active });
+      await stage.moreOutputs(200);
+      stage.pair.signal(active, 'SIGCONT');
+      expect(await stage.ready()).toBe(successor);
+      await stage.moreOutputs(100);
+      await stage.expectExact();
+      await stage.expectTruth({ active: successor, passive: [active] });
+      expect(await stage.epoch()).toBe(epoch + 1);
+    }
+  },
+);
+
+scenario(
+  'a zombie that was stopped inside of an open transaction holds its successor up for no longer than that takes to see',
+  () => stage,
+  async () => {
+    const active = await stage.ready();
+    const epoch = await stage.epoch();
+    stage.feed().start(rate_per_s);
+    await stage.moreOutputs(100);
+    // With the head of an output log locked by somebody else, the transaction stays open, holding the fence.
+    const blocker = new pg.Client({ connectionString: stage.url });
+    blocker.on('error', () => undefined);
+    await blocker.connect();
+    try {
+      await blocker.query('BEGIN');
+      await blocker.query('SELECT 1 FROM tandem.head WHERE log = $1 FOR UPDATE', [outputLog('tally', 'counts')]);
+      await publisherWaits();
+      stage.pair.signal(active, 'SIGSTOP');
+      await waitFor('another epoch is claimed', { limit_ms: 20_000 }, async () =>
+        (await stage.epoch()) > epoch ? true : undefined,
+      );
+      await blocker.query('COMMIT');
+    } finally {
+      await blocker.end();
+    }
+    const successor = await stage.pair.waitActive({ not: active });
+    await stage.moreOutputs(200);
+    stage.pair.signal(active, 'SIGCONT');
+    expect(await stage.ready()).toBe(successor);
+    await stage.moreOutputs(100);
+    await stage.expectExact();
+    await stage.expectTruth({ active: successor, passive: [active] });
+    expect(await stage.epoch()).toBe(epoch + 1);
+  },
+);
+
+scenario(
+  'a zombie whose transaction lies idle on the server is put out of it by its successor',
+  () => stage,
+  async () => {
+    const active = await stage.ready();
+    const epoch = await stage.epoch();
+    stage.feed().start(rate_per_s);
+    await stage.moreOutputs(100);
+    // The zombie's session waits for a lock when it is stopped; released, it would go on by itself unless it is ended.
+    const blocker = new pg.Client({ connectionString: stage.url });
+    blocker.on('error', () => undefined);
+    await blocker.connect();
+    let successor: string;
+    try {
+      await blocker.query('BEGIN');
+      // The bursts alone: what goes to the other log is written already, in the same transaction.
+      await blocker.query('SELECT 1 FROM tandem.head WHERE log = $1 FOR UPDATE', [outputLog('tally', 'bursts')]);
+      await publisherWaits();
+      stage.pair.signal(active, 'SIGSTOP');
+      await waitFor('another epoch holds the fence', { limit_ms: 20_000 }, async () => {
+        const [row] = await stage.query<{ epoch: string }>('SELECT min(epoch) AS epoch FROM tandem.fence');
+        return Number(row?.epoch) > epoch ? true : undefined;
+      });
+      stage.pair.signal(active, 'SIGCONT');
+      await blocker.query('COMMIT');
+      successor = await stage.pair.waitActive({ not: active });
+    } finally {
+      await blocker.end();
+    }
+    await stage.moreOutputs(200);
+    expect(await stage.ready()).toBe(successor);
+    await stage.expectExact();
+    await stage.expectTruth({ active: successor, passive: [active] });
+  },
+);
+
+/** Until a publishing transaction waits for a lock. */
+async function publisherWaits(): Promise<void> {
+  await waitFor('a publishing transaction waits for a lock', { limit_ms: 10_000, pause_ms: 5 }, async () => {
+    const waiting = await stage.query(
+      `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+       AND application_name LIKE 'tandem publisher%'`,
+    );
+    return waiting.length > 0 ? true : undefined;
+  });
+}
