@@ -1,0 +1,151 @@
+// Switchovers and orderly ends under load, and pairs that begin.
+import { waitFor } from '@tandem/harness';
+import { scenario } from './support/scenario.ts';
+import { Stage } from './support/stage.ts';
+
+const rate_per_s = 400;
+
+interface SwitchoverReport {
+  readonly outcome: string;
+  readonly detail: string;
+}
+
+describe('a pair under load', () => {
+  let stage: Stage;
+
+  beforeAll(async () => {
+    stage = await Stage.open();
+    await stage.start();
+  }, 60_000);
+
+  afterAll(async () => {
+    await stage.close();
+  }, 60_000);
+
+  scenario(
+    'hands over there and back, several times',
+    () => stage,
+    async () => {
+      stage.feed().start(rate_per_s);
+      for (let round = 0; round < 4; round++) {
+        const active = await stage.ready();
+        const epoch = await stage.epoch();
+        await stage.moreOutputs(50);
+        // From either node.
+        const asked = round % 2 === 0 ? active : stage.other(active);
+        const { outcome, detail } = await stage.pair.post<SwitchoverReport>(asked, '/v1/pair/switchover');
+        expect({ outcome, detail }).toMatchObject({ outcome: 'done' });
+        expect(await stage.ready()).toBe(stage.other(active));
+        expect(await stage.epoch()).toBe(epoch + 1);
+      }
+      await stage.moreOutputs(50);
+      await stage.expectExact();
+      const active = await stage.ready();
+      await stage.expectTruth({ active, passive: [stage.other(active)] });
+    },
+  );
+
+  scenario(
+    'an active that is asked to end hands over first and ends with code 0',
+    () => stage,
+    async () => {
+      const active = await stage.ready();
+      const epoch = await stage.epoch();
+      stage.feed().start(rate_per_s);
+      await stage.moreOutputs(50);
+      stage.pair.signal(active, 'SIGTERM');
+      expect(await stage.pair.process(active)?.exited).toBe('exit code 0');
+      expect(await stage.ready()).toBe(stage.other(active));
+      expect(await stage.epoch()).toBe(epoch + 1);
+      await stage.moreOutputs(50);
+      await stage.start(active);
+      await stage.expectExact();
+      await stage.expectTruth({ active: stage.other(active), passive: [active] });
+    },
+  );
+
+  scenario(
+    'a passive that is asked to end leaves the active in peace',
+    () => stage,
+    async () => {
+      const active = await stage.ready();
+      const passive = stage.other(active);
+      const epoch = await stage.epoch();
+      stage.feed().start(rate_per_s);
+      await stage.moreOutputs(50);
+      stage.pair.signal(passive, 'SIGTERM');
+      expect(await stage.pair.process(passive)?.exited).toBe('exit code 0');
+      await stage.moreOutputs(50);
+      await stage.expectExact();
+      await stage.expectTruth({ active });
+      expect(await stage.epoch()).toBe(epoch);
+    },
+  );
+
+  scenario(
+    'a node without a successor ends with code 0, and goes on where it was when it is started again',
+    () => stage,
+    async () => {
+      const active = await stage.ready();
+      stage.feed().start(rate_per_s);
+      await stage.moreOutputs(50);
+      stage.pair.signal(active, 'SIGTERM');
+      expect(await stage.pair.process(active)?.exited).toBe('exit code 0');
+      await stage.start();
+      await stage.moreOutputs(50);
+      await stage.expectExact();
+      const now = await stage.ready();
+      await stage.expectTruth({ active: now, passive: [stage.other(now)] });
+    },
+  );
+
+  scenario(
+    'a second signal ends the active at once, and the other takes over',
+    () => stage,
+    async () => {
+      const active = await stage.ready();
+      const passive = stage.other(active);
+      stage.feed().start(rate_per_s);
+      await stage.moreOutputs(50);
+      // A passive that does not answer keeps the active waiting for it.
+      stage.pair.signal(passive, 'SIGSTOP');
+      stage.pair.signal(active, 'SIGTERM');
+      await waitFor('the first signal is seen', { limit_ms: 10_000 }, async () =>
+        (await stage.pair.logTail(active, 5)).includes('once more to end at once') ? true : undefined,
+      );
+      stage.pair.signal(active, 'SIGTERM');
+      expect(await stage.pair.process(active)?.exited).toBe('exit code 143');
+      stage.pair.signal(passive, 'SIGCONT');
+      await stage.pair.waitActive({ not: active });
+      await stage.moreOutputs(50);
+      await stage.start();
+      await stage.expectExact();
+      await stage.expectTruth({ active: passive, passive: [active] });
+    },
+  );
+});
+
+describe.each([1, 2, 3])('a pair that begins (%i)', () => {
+  let stage: Stage;
+
+  beforeAll(async () => {
+    stage = await Stage.open();
+  }, 60_000);
+
+  afterAll(async () => {
+    await stage.close();
+  }, 60_000);
+
+  scenario(
+    'has exactly one active, in its first epoch, when both nodes start at once',
+    () => stage,
+    async () => {
+      stage.feed().start(rate_per_s);
+      const active = await stage.start();
+      await stage.moreOutputs(100);
+      expect(await stage.epoch()).toBe(1);
+      await stage.expectExact();
+      await stage.expectTruth({ active, passive: [stage.other(active)] });
+    },
+  );
+});
