@@ -1,0 +1,123 @@
+// A sink that takes nothing: queues fill up to their limit, inputs pause, and later everything comes once and in order.
+import { waitFor } from '@tandem/harness';
+import pg from 'pg';
+import { scenario } from './support/scenario.ts';
+import { outputLog, Stage } from './support/stage.ts';
+
+/** More than fits into a queue of 1 MiB. */
+const inputs = 40_000;
+const limit_bytes = 1024 * 1024;
+
+let stage: Stage;
+
+beforeAll(async () => {
+  stage = await Stage.open({ apps: [{ name: 'tally', input: 'in', settings: { queue: { limit: '1MiB' } } }] });
+  await stage.start();
+}, 60_000);
+
+afterAll(async () => {
+  await stage.close();
+}, 60_000);
+
+interface AppReport {
+  readonly tasks: readonly { readonly paused: boolean; readonly queued_bytes: number; readonly position: string }[];
+}
+
+/** Nobody else can append to this app's logs until it is released. */
+async function block(): Promise<() => Promise<void>> {
+  const client = new pg.Client({ connectionString: stage.url });
+  client.on('error', () => undefined);
+  await client.connect();
+  await client.query('BEGIN');
+  await client.query('SELECT 1 FROM tandem.head WHERE log = ANY ($1) ORDER BY log, partition FOR UPDATE', [
+    [outputLog('tally', 'counts'), outputLog('tally', 'bursts')],
+  ]);
+  return async () => {
+    await client.query('COMMIT');
+    await client.end();
+  };
+}
+
+async function append(count: number): Promise<void> {
+  for (let left = count; left > 0; left -= 2000) await stage.feed().append(Math.min(left, 2000));
+}
+
+async function isPaused(id: string): Promise<void> {
+  const report = await waitFor(`${id} has paused its input`, { limit_ms: 30_000 }, async () => {
+    const app = await stage.pair.get<AppReport>(id, '/v1/apps/tally');
+    return app?.tasks.some(({ paused }) => paused) === true ? app : undefined;
+  });
+  const queued_bytes = report.tasks.reduce((sum, task) => sum + task.queued_bytes, 0);
+  // One input may pass the limit.
+  expect(queued_bytes).toBeLessThan(limit_bytes + 4096);
+}
+
+scenario(
+  'both nodes fill their queues to the limit and pause; released, every output comes once and in order',
+  () => stage,
+  async () => {
+    const active = await stage.ready();
+    const passive = stage.other(active);
+    const before = await stage.logEnd(outputLog('tally', 'counts'));
+    const release = await block();
+    try {
+      await append(inputs);
+      await isPaused(active);
+      await isPaused(passive);
+      expect(await stage.logEnd(outputLog('tally', 'counts'))).toBe(before);
+    } finally {
+      await release();
+    }
+    await stage.expectExact();
+    await stage.expectTruth({ active, passive: [passive] });
+  },
+);
+
+scenario(
+  'an active killed while the sink is blocked is replaced, and nothing is lost or doubled when it is released',
+  () => stage,
+  async () => {
+    const active = await stage.ready();
+    const passive = stage.other(active);
+    const epoch = await stage.epoch();
+    const release = await block();
+    try {
+      await append(inputs);
+      await isPaused(active);
+      await isPaused(passive);
+      stage.pair.signal(active, 'SIGKILL');
+      await waitFor('the passive claims', { limit_ms: 20_000 }, async () =>
+        (await stage.epoch()) > epoch ? true : undefined,
+      );
+      expect(['promoting', 'active']).toContain((await stage.node(passive)).role);
+    } finally {
+      await release();
+    }
+    await stage.start();
+    await stage.expectExact();
+    await stage.expectTruth({ active: passive, passive: [active] });
+  },
+);
+
+scenario(
+  'both killed while the sink is blocked go on from where the sink is',
+  () => stage,
+  async () => {
+    const active = await stage.ready();
+    const passive = stage.other(active);
+    const release = await block();
+    try {
+      await append(inputs);
+      await isPaused(active);
+      for (const id of [active, passive]) stage.pair.signal(id, 'SIGKILL');
+      for (const id of [active, passive]) await stage.pair.process(id)?.exited;
+      stage.pair.start(passive);
+      await isPaused(passive);
+    } finally {
+      await release();
+    }
+    await stage.start();
+    await stage.expectExact();
+    await stage.expectTruth({ active: passive, passive: [active] });
+  },
+);
