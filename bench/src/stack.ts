@@ -2,12 +2,13 @@
 import { createDatabase, dropDatabase, startEmbedded, type EmbeddedServer } from '@tandem/embedded';
 import { Pair, type PairOptions } from '@tandem/harness';
 import { openLogWriter, type LogWriter } from '@tandem/postgres';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
+const nodesFolder = path.join(root, '.tandem', 'bench-nodes');
 export const partitions = 4;
 
 /** Where progress goes; never standard output, which is for the result. */
@@ -42,7 +43,10 @@ export class Stack {
       given === undefined ? await startEmbedded({ dataDir: path.join(root, '.tandem', 'bench') }) : undefined;
     const base = server?.url ?? given ?? '';
     const name = `bench_${process.pid.toString()}`;
-    if (server?.reused === false) await dropLeftovers(base);
+    if (server?.reused === false) {
+      await dropLeftovers(base);
+      await rm(nodesFolder, { recursive: true, force: true });
+    }
     await dropDatabase(base, name);
     const url = await createDatabase(base, name);
     const version = await ask(url, 'SHOW server_version');
@@ -70,7 +74,7 @@ export class Stack {
 
   /** Module paths are relative to the checkout. */
   async pair(options: Pick<PairOptions, 'apps' | 'nodes' | 'settings'>): Promise<Pair> {
-    const folder = path.join(root, '.tandem', 'bench-nodes', this.#name);
+    const folder = path.join(nodesFolder, this.#name);
     await mkdir(folder, { recursive: true });
     const pair = await Pair.create({ ...options, name: 'bench', root, folder, databaseUrl: this.url });
     this.onClose(() => pair.kill());
