@@ -21,6 +21,7 @@ class LaneFeed {
   #gathered: Uint8Array[] = [];
   #gathered_bytes = 0;
   #credit = 0;
+  #stopped = false;
   #wake: () => void = () => undefined;
 
   constructor(group: LaneGroup, lane: number) {
@@ -33,8 +34,9 @@ class LaneFeed {
     this.#wake();
   }
 
+  /** Nothing more is handed over: the lane may be taking another snapshot already. */
   stop(): void {
-    this.#credit = Number.POSITIVE_INFINITY;
+    this.#stopped = true;
     this.#wake();
   }
 
@@ -54,11 +56,12 @@ class LaneFeed {
     }
     this.#gathered = [];
     this.#gathered_bytes = 0;
-    while (this.#credit <= 0) {
+    while (this.#credit <= 0 && !this.#stopped) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
     }
+    if (this.#stopped) return;
     this.#credit--;
     this.#group.postTo(this.#lane, { type: 'restore-frames', frames: joined.buffer }, [joined.buffer]);
   }

@@ -62,8 +62,20 @@ export async function fetchSnapshot(
 ): Promise<AsyncIterable<Uint8Array>> {
   const response = await call(address, { method: 'GET', path: `/v1/apps/${encodeURIComponent(app)}/snapshot`, token });
   const status = response.statusCode ?? 0;
-  if (status === 200) return response as AsyncIterable<Uint8Array>;
+  if (status === 200) return whole(response, `the snapshot of app '${app}' from ${address}`);
   throw refusal(`no snapshot from ${address}`, status, await text(response, problemLimit_bytes));
+}
+
+/** Its pieces. @throws TandemError `peer-broke-off` when the connection ends before the answer does. */
+async function* whole(response: IncomingMessage, what: string): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    for await (const piece of response) yield piece as Uint8Array;
+  } catch (thrown) {
+    if (thrown instanceof TandemError) throw thrown;
+    throw new TandemError('peer-broke-off', `${what} broke off half-way; it will be asked for again`, {
+      cause: thrown,
+    });
+  }
 }
 
 /** A JSON answer of the peer. @throws TandemError with the peer's own code. */

@@ -1,0 +1,82 @@
+// The snapshot that a node hands out over HTTP while it works: whole it is the state, cut off it is nothing.
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { asEpoch } from '@tandem/pair';
+import { createPostgresSnapshotStore } from '@tandem/postgres';
+import { FrameReader, frameType, readTaskBegin } from '@tandem/snapshot';
+import { appWhen, expectedOutputs, isLive, Stage } from './support/stage.ts';
+
+jest.setTimeout(60_000);
+
+const pair = 'download';
+const orders = 6_000;
+
+let stage: Stage;
+
+beforeAll(async () => {
+  stage = await Stage.open();
+});
+
+afterEach(() => stage.stopNodes());
+afterAll(() => stage.close());
+
+/** Takes the unpacked bytes in pieces, as from a network; @returns the position of its task. */
+function read(snapshot: Uint8Array): number {
+  const reader = new FrameReader('whole');
+  let position: number | undefined;
+  for (let at = 0; at < snapshot.length; at += 1_000) {
+    for (const frame of reader.push(snapshot.subarray(at, at + 1_000))) {
+      if (frame.type === frameType.taskBegin) position = Number(readTaskBegin(frame).position);
+    }
+  }
+  reader.finish();
+  if (position === undefined) throw new Error('it holds no task');
+  return position;
+}
+
+it('is refused when cut off anywhere, and restores exactly the state of its position when whole', async () => {
+  const node = await stage.start(pair, 'a');
+  await appWhen(node, isLive);
+  const feeding = stage.feed(pair, 0, orders);
+  await stage.outputCount(pair, 500);
+  const taken: Buffer[] = [];
+  while (taken.length < 5) taken.push((await node.ask('GET', '/v1/apps/totals/snapshot')).body);
+  await feeding;
+  await stage.outputCount(pair, orders);
+
+  for (const packed of taken) {
+    const snapshot = gunzipSync(packed);
+    expect(read(snapshot)).toBeLessThanOrEqual(orders);
+    for (const part of [0.2, 0.5, 0.9]) {
+      expect(() => gunzipSync(packed.subarray(0, Math.floor(packed.length * part)))).toThrow();
+      expect(() => read(snapshot.subarray(0, Math.floor(snapshot.length * part)))).toThrow(
+        /cut off|holds no|not whole/,
+      );
+    }
+    expect(() => read(snapshot.subarray(0, snapshot.length - 1))).toThrow(/cut off/);
+    expect(() => read(Buffer.concat([snapshot, snapshot]))).toThrow();
+  }
+  await node.handle.stop();
+
+  // The first one becomes the only state there is: what went before it is gone from the input.
+  const first = gunzipSync(taken[0] ?? Buffer.alloc(0));
+  const position = read(first);
+  const store = createPostgresSnapshotStore({ url: stage.url, schema: 'tandem', pair });
+  const { version, topologyHash } = (await stage.code('totals')).description;
+  const head = { app: 'totals', appVersion: version, topologyHash, epoch: asEpoch(1) };
+  const positions = { 'orders/0': String(position) };
+  const stored = await store.write(head, one(gzipSync(first)), () => positions);
+  await store.close();
+  expect(stored.outcome).toBe('stored');
+  await stage.sql(`DELETE FROM tandem."log_${pair}.orders" WHERE "offset" < $1`, [position]);
+
+  const after = await stage.start(pair, 'a');
+  await appWhen(after, isLive);
+  await stage.feed(pair, orders, 50);
+  await stage.outputCount(pair, orders + 50);
+  expect(await stage.outputs(pair)).toEqual(expectedOutputs(orders + 50));
+});
+
+// eslint-disable-next-line @typescript-eslint/require-await -- the store reads a stream
+async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
