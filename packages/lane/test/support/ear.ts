@@ -5,11 +5,11 @@ export type Said<Type extends FromLane['type']> = Extract<FromLane, { type: Type
 
 export class Ear {
   readonly said: FromLane[] = [];
-  #wake: () => void = () => undefined;
+  readonly #waiting = new Set<() => void>();
 
   hear(message: FromLane): void {
     this.said.push(message);
-    this.#wake();
+    for (const wake of this.#waiting) wake();
   }
 
   all<Type extends FromLane['type']>(type: Type): Said<Type>[] {
@@ -44,29 +44,32 @@ export class Ear {
         throw new Error(`not in time: ${what}; heard ${this.said.map((message) => message.type).join(', ')}`);
       }
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, left_ms);
-        this.#wake = () => {
+        const wake = (): void => {
           clearTimeout(timer);
+          this.#waiting.delete(wake);
           resolve();
         };
+        const timer = setTimeout(wake, left_ms);
+        this.#waiting.add(wake);
       });
     }
   }
 
-  /** How far each task is published, as last said. */
-  published(): Readonly<Record<string, number>> {
+  /** How far each task is published, as last said; by one publisher, where one is named. */
+  published(publisher?: string): Readonly<Record<string, number>> {
     const positions: Record<string, number> = {};
     for (const message of this.all('published')) {
+      if (publisher !== undefined && message.publisher !== publisher) continue;
       for (const [task, text] of Object.entries(message.positions)) positions[task] = Number(text);
     }
     return positions;
   }
 
   /** Until the published positions add up to this. */
-  async publishedUpTo(total: number): Promise<void> {
+  async publishedUpTo(total: number, publisher?: string): Promise<void> {
     await this.until(
-      () => Object.values(this.published()).reduce((sum, position) => sum + position, 0) >= total,
-      `published up to ${total}, only ${JSON.stringify(this.published())}`,
+      () => Object.values(this.published(publisher)).reduce((sum, position) => sum + position, 0) >= total,
+      `published up to ${total}`,
     );
   }
 }

@@ -1,10 +1,11 @@
 // Lanes in this thread, on logs and sinks in memory: the same code as in a worker, over a channel of plain calls.
 import { Lane, systemClock, type LaneSpec, type ToLane } from '@tandem/lane';
 import { asEpoch, type TaskId } from '@tandem/pair';
-import type { LaneAdapter } from '@tandem/ports';
+import type { Clock, LaneAdapter } from '@tandem/ports';
 import { MemoryLog, MemorySinks, type MemoryPublisher } from '@tandem/simulator';
 import { compileApp, type App } from '@tandem/streams';
 import { Ear } from './ear.ts';
+import { HeldPublisher, Holds } from './held-publisher.ts';
 
 const killed: Promise<void>[] = [];
 
@@ -19,6 +20,25 @@ export interface WorldOptions {
   readonly queueLimit_bytes?: number;
   readonly publishMaxOutputs?: number;
   readonly pageRecords?: number;
+  readonly slice_ms?: number;
+  /** Sinks by publisher, each with a system of its own; without it one, `memory`, has them all. */
+  readonly publishers?: Readonly<Record<string, readonly string[]>>;
+  /** Time limits and intervals of the lanes are so many times shorter. */
+  readonly haste?: number;
+}
+
+/** One external system that outputs go to. */
+export class System {
+  readonly sinks = new MemorySinks({ clock: systemClock, delay_ms: () => 0 });
+  readonly holds = new Holds();
+}
+
+function hasty(haste: number): Clock {
+  return {
+    now_ms: () => systemClock.now_ms() * haste,
+    wall_ms: () => systemClock.wall_ms(),
+    after: (delay_ms, callback) => systemClock.after(delay_ms / haste, callback),
+  };
 }
 
 /** One app's logs and sinks, and the lanes that run it, on as many nodes as are wanted. */
@@ -26,8 +46,12 @@ export class World {
   readonly partitions: number;
   readonly input: MemoryLog;
   readonly outputs: ReadonlyMap<string, MemoryLog>;
-  readonly sinks = new MemorySinks({ clock: systemClock, delay_ms: () => 0 });
+  readonly publishers: Readonly<Record<string, readonly string[]>>;
+  readonly systems: ReadonlyMap<string, System>;
   readonly lanes: MemoryLane[] = [];
+  readonly clock: Clock;
+  /** Thrown by the next attempts to connect a source or a publisher. */
+  readonly connectErrors: Error[] = [];
   readonly #options: WorldOptions;
 
   constructor(options: WorldOptions) {
@@ -38,6 +62,20 @@ export class World {
       new MemoryLog({ clock: systemClock, partitions: this.partitions, delay_ms: () => 0, pageRecords });
     this.input = log();
     this.outputs = new Map(Object.keys(options.app.sinks).map((sink) => [sink, log()]));
+    this.publishers = options.publishers ?? { memory: Object.keys(options.app.sinks) };
+    this.systems = new Map(Object.keys(this.publishers).map((name) => [name, new System()]));
+    this.clock = options.haste === undefined ? systemClock : hasty(options.haste);
+  }
+
+  system(name: string): System {
+    const system = this.systems.get(name);
+    if (system === undefined) throw new Error(`no publisher ${name}`);
+    return system;
+  }
+
+  /** The only one there is. */
+  get sinks(): MemorySinks {
+    return this.system('memory').sinks;
   }
 
   feed(partition: number, values: readonly unknown[], key = 'k'): void {
@@ -51,14 +89,16 @@ export class World {
     );
   }
 
-  /** Every value of a sink, partition by partition. */
-  written(sink: string): string[] {
+  /** Every value of a sink, partition by partition; of one key only, where one is named. */
+  written(sink: string, ofKey?: string): string[] {
     const log = this.outputs.get(sink);
     if (log === undefined) throw new Error(`no sink ${sink}`);
     const values: string[] = [];
     for (let partition = 0; partition < log.partitions; partition++) {
       const { first, end } = log.bounds(partition);
-      for (const { value } of log.slice(partition, first, end - first)) values.push(String(value));
+      for (const { key, value } of log.slice(partition, first, end - first)) {
+        if (ofKey === undefined || String(key) === ofKey) values.push(String(value));
+      }
     }
     return values;
   }
@@ -74,7 +114,7 @@ export class World {
   }
 
   #spec(lane: number, lanes: number): LaneSpec {
-    const { app, queueLimit_bytes = 1 << 20, publishMaxOutputs = 100 } = this.#options;
+    const { app, queueLimit_bytes = 1 << 20, publishMaxOutputs = 100, slice_ms = 5 } = this.#options;
     const use = { adapter: 'memory', system: {} };
     return {
       pair: 'test',
@@ -82,14 +122,17 @@ export class World {
       lane,
       lanes,
       sources: Object.keys(app.sources).map((source) => ({ ...use, source, binding: {}, startFrom: 'earliest' })),
-      publishers: [
-        { ...use, publisher: 'memory', sinks: Object.keys(app.sinks).map((sink) => ({ sink, binding: {} })) },
-      ],
+      publishers: Object.entries(this.publishers).map(([publisher, sinks]) => ({
+        adapter: 'memory',
+        system: { publisher },
+        publisher,
+        sinks: sinks.map((sink) => ({ sink, binding: {} })),
+      })),
       queueLimit_bytes,
       publishMaxOutputs,
       publishMaxBytes: 1 << 20,
       inSyncLag_inputs: 0,
-      slice_ms: 5,
+      slice_ms,
     };
   }
 }
@@ -107,20 +150,26 @@ export class MemoryLane extends Ear {
     this.world = world;
     const adapter: LaneAdapter = {
       name: 'memory',
-      createSource: () => Promise.resolve(world.input.connect()),
-      createPublisher: (_system, sinks, scope) => {
+      createSource: () => {
+        const error = world.connectErrors.shift();
+        return error === undefined ? Promise.resolve(world.input.connect()) : Promise.reject(error);
+      },
+      createPublisher: (system, sinks, scope) => {
+        const error = world.connectErrors.shift();
+        if (error !== undefined) return Promise.reject(error);
         const logs = sinks.map(({ sink }) => {
           const log = world.outputs.get(sink);
           if (log === undefined) throw new Error(`no sink ${sink}`);
           return { sink, log };
         });
-        const publisher = world.sinks.connect(logs, scope);
+        const { sinks: service, holds } = world.system((system as { publisher: string }).publisher);
+        const publisher = service.connect(logs, scope);
         this.publishers.push(publisher);
-        return Promise.resolve(publisher);
+        return Promise.resolve(new HeldPublisher(publisher, holds));
       },
     };
     this.#lane = new Lane(spec, {
-      clock: systemClock,
+      clock: world.clock,
       channel: {
         post: (message) => {
           this.hear(message);
@@ -170,17 +219,33 @@ export class MemoryLane extends Ear {
     return (await this.heard('answer', (message) => message.id === id)).status;
   }
 
-  /** Opens and verifies; resolves when the backlog is published. */
-  async goLive(epoch: number, initialise?: Readonly<Record<TaskId, string>>): Promise<void> {
-    const from = this.said.length;
+  open(epoch: number, initialise?: Readonly<Record<TaskId, string>>): void {
     this.post({ type: 'open', epoch: asEpoch(epoch), initialise });
-    await this.heard('verify-please', (message) => message.epoch === epoch, from);
-    this.verify(epoch);
-    await this.heard('live', (message) => message.epoch === epoch, from);
   }
 
-  verify(epoch: number): void {
-    this.post({ type: 'verified', publisher: 'memory', epoch: asEpoch(epoch) });
+  /** Opens and verifies every publisher; resolves when the backlog is published. */
+  async goLive(epoch: number, initialise?: Readonly<Record<TaskId, string>>): Promise<void> {
+    const from = this.said.length;
+    this.open(epoch, initialise);
+    await Promise.all(
+      Object.keys(this.world.publishers).map(async (name) => {
+        const isOurs = (message: { readonly publisher: string; readonly epoch: number }): boolean =>
+          message.publisher === name && message.epoch === epoch;
+        await this.heard('verify-please', isOurs, from);
+        this.verify(epoch, name);
+        await this.heard('live', isOurs, from);
+      }),
+    );
+  }
+
+  verify(epoch: number, publisher = 'memory'): void {
+    this.post({ type: 'verified', publisher, epoch: asEpoch(epoch) });
+  }
+
+  async stepDown(): Promise<void> {
+    const from = this.said.length;
+    this.post({ type: 'step-down' });
+    await this.heard('stepped-down', () => true, from);
   }
 
   /** The frames of a snapshot taken now. */
