@@ -84,11 +84,13 @@ export class Links {
   /** Keeps a link to that member from now on; undefined: to none. */
   follow(active: Member | undefined): void {
     if (this.#target?.incarnation === active?.incarnation) return;
+    const before = this.#outgoing;
     this.#target = active;
     this.#trouble = undefined;
     this.#retryTimer?.cancel();
-    this.#outgoing?.close();
+    // Let go of first: that a link to somebody else is given up half-way is no trouble.
     this.#outgoing = undefined;
+    before?.close();
     this.#connect();
   }
 

@@ -192,3 +192,13 @@ it.each(['not json', '{"type":"status","inSyncApps":[]}', '{"type":"nonsense"}']
     expect(active.messages).toEqual([]);
   },
 );
+
+it('has no trouble with a member that it was told to let go of before the link was open', async () => {
+  const silent = await listening();
+  const { port } = silent.address() as AddressInfo;
+  const passive = await makeEnd('b', { active: false });
+  passive.links.follow({ node: 'a', incarnation: 'a-1', address: `http://127.0.0.1:${port}` });
+  passive.links.follow(undefined);
+  expect(passive.links.trouble).toBeUndefined();
+  expect(passive.troubles).toEqual([]);
+});
