@@ -1,26 +1,10 @@
 // The lane's core on logs and sinks in memory: promotion, fences, limits, failures.
 import { asEpoch } from '@tandem/pair';
-import { running, runningOutputs, silent } from './support/apps.ts';
-import { everyKilledLaneGone, World, type WorldOptions } from './support/memory-lane.ts';
+import { runningOutputs, silent } from './support/apps.ts';
+import type { World } from './support/memory-lane.ts';
+import { genesis, upTo, worldsOfThisFile } from './support/worlds.ts';
 
-let worlds: World[] = [];
-
-function world(options: Partial<WorldOptions> = {}): World {
-  const made = new World({ app: running, ...options });
-  worlds.push(made);
-  return made;
-}
-
-afterEach(async () => {
-  await Promise.all(worlds.map((made) => made.close()));
-  worlds = [];
-});
-
-afterAll(everyKilledLaneGone);
-
-const upTo = (count: number, from = 0): number[] => Array.from({ length: count - from }, (_, index) => from + index);
-
-const genesis = { 'in/0': '0', 'in/1': '0' };
+const world = worldsOfThisFile();
 
 /** Both input partitions use one key, so all outputs are in one partition of the sink. */
 function outputsOf(made: World): string[] {

@@ -1,26 +1,10 @@
 // Snapshots of lanes on logs and sinks in memory: taken at any moment, restored elsewhere, refused when damaged.
 import fc from 'fast-check';
 import { running, runningOutputs } from './support/apps.ts';
-import { everyKilledLaneGone, World, type WorldOptions } from './support/memory-lane.ts';
+import { World } from './support/memory-lane.ts';
+import { genesis, upTo, worldsOfThisFile } from './support/worlds.ts';
 
-let worlds: World[] = [];
-
-function world(options: Partial<WorldOptions> = {}): World {
-  const made = new World({ app: running, ...options });
-  worlds.push(made);
-  return made;
-}
-
-afterEach(async () => {
-  await Promise.all(worlds.map((made) => made.close()));
-  worlds = [];
-});
-
-afterAll(everyKilledLaneGone);
-
-const upTo = (count: number, from = 0): number[] => Array.from({ length: count - from }, (_, index) => from + index);
-
-const genesis = { 'in/0': '0', 'in/1': '0' };
+const world = worldsOfThisFile();
 
 describe('a snapshot', () => {
   it('taken at any moment and restored elsewhere leads to exactly the same outputs', async () => {

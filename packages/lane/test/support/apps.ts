@@ -61,3 +61,16 @@ export const silent = defineApp({
       .to('out');
   },
 }) as unknown as App;
+
+/** Each input goes to two sinks as it is. */
+export const forked = defineApp({
+  name: 'forked',
+  version: 1,
+  sources: { in: json(numbers, { key: 'utf8' }) },
+  sinks: { left: json(anything<number>()), right: json(anything<number>()) },
+  build(flow) {
+    const values = flow.from('in');
+    values.to('left');
+    values.to('right');
+  },
+}) as unknown as App;
