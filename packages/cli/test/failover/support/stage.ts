@@ -278,25 +278,25 @@ export class Stage {
     const members = [`${active} active`, ...passive.map((id) => `${id} passive`)].sort();
     const expected = [active, ...passive].map((id) => ({
       id,
-      link: passive.length === 0 ? null : id === active ? passive[0] : active,
+      link: passive.length > 0 && (id === active ? 'some passive' : active),
       troubles: [],
       told: { active, members },
       apps: this.apps.map(({ name }) => `${name} in-sync ${id === active ? 'live' : 'closed'}`),
     }));
     let told: unknown;
     await until({ limit_ms: 15_000, pause_ms: 50 }, async () => {
-      told = await Promise.all(expected.map(({ id }) => this.#told(id)));
+      told = await Promise.all(expected.map(({ id }) => this.#told(id, id === active)));
       return isDeepStrictEqual(told, expected) ? true : undefined;
     });
     expect(told).toEqual(expected);
   }
 
-  async #told(id: string): Promise<unknown> {
+  async #told(id: string, isActive: boolean): Promise<unknown> {
     const { link, troubles } = await this.node(id);
     const pair = await this.pair.get<PairReport>(id, '/v1/pair');
     return {
       id,
-      link: link.peer,
+      link: link.peer !== null && (isActive ? 'some passive' : link.peer),
       troubles,
       told: {
         active: pair?.active,

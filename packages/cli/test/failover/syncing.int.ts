@@ -1,0 +1,123 @@
+// kill -9 while state is on its way: a large snapshot being stored, or being fetched by the passive.
+import { waitFor } from '@tandem/harness';
+import { scenario } from './support/scenario.ts';
+import { Stage } from './support/stage.ts';
+
+const rate_per_s = 300;
+const state_bytes = 24 * 1024 * 1024;
+
+let stage: Stage;
+
+beforeAll(async () => {
+  stage = await Stage.open({ settings: { persistence: { interval: '10s' }, stateSync: { retry: '1s' } } });
+  await stage.start();
+  await stage.feed().appendBulk(state_bytes);
+  await stage.expectExact();
+  await stage.pair.post(await stage.ready(), '/v1/apps/tally/revisions');
+}, 120_000);
+
+afterAll(async () => {
+  await stage.close();
+}, 60_000);
+
+async function kill(...ids: readonly string[]): Promise<void> {
+  for (const id of ids) stage.pair.signal(id, 'SIGKILL');
+  for (const id of ids) await stage.pair.process(id)?.exited;
+}
+
+async function isRestoring(id: string): Promise<void> {
+  await waitFor(`${id} is fetching its state`, { limit_ms: 20_000, pause_ms: 2 }, async () => {
+    const app = await stage.pair.get<{ condition: string }>(id, '/v1/apps/tally');
+    if (app?.condition === 'in-sync') throw new Error(`${id} had its state before anybody saw it come`);
+    return app?.condition === 'restoring' ? true : undefined;
+  });
+}
+
+/** Until so many pieces of a revision are stored that is not complete. */
+async function isStoring(pieces: number): Promise<void> {
+  await waitFor(`${pieces.toString()} pieces of a revision are stored`, { limit_ms: 20_000, pause_ms: 1 }, async () => {
+    const half = await stage.query(
+      `SELECT upload FROM tandem.snapshot_chunk WHERE upload > (SELECT max(upload) FROM tandem.snapshot_revision)
+       GROUP BY upload HAVING count(*) >= $1`,
+      [pieces],
+    );
+    return half.length > 0 ? true : undefined;
+  });
+}
+
+describe.each([1, 8])('the active is killed when %i pieces of a revision are stored', (pieces) => {
+  scenario(
+    'the passive goes on, and both restarted go on from a revision that is whole',
+    () => stage,
+    async () => {
+      const active = await stage.ready();
+      stage.feed().start(rate_per_s);
+      await stage.moreOutputs(50);
+      const stored = stage.pair.post(active, '/v1/apps/tally/revisions').then(
+        () => 'stored',
+        () => 'killed',
+      );
+      await isStoring(pieces);
+      await kill(active);
+      expect(await stored).toBe('killed');
+      await stage.pair.waitActive({ not: active });
+      await stage.moreOutputs(50);
+      await kill(stage.other(active));
+      await stage.start();
+      await stage.moreOutputs(50);
+      await stage.expectExact();
+      const now = await stage.ready();
+      await stage.expectTruth({ active: now, passive: [stage.other(now)] });
+    },
+  );
+});
+
+describe.each([0, 200])('the active is killed %i ms after the passive began to fetch its state', (delay_ms) => {
+  scenario(
+    'the passive takes its state from the store and goes on',
+    () => stage,
+    async () => {
+      const active = await stage.ready();
+      const passive = stage.other(active);
+      await stage.pair.post(active, '/v1/apps/tally/revisions');
+      stage.feed().start(rate_per_s);
+      await kill(passive);
+      await stage.moreOutputs(50);
+      stage.pair.start(passive);
+      await isRestoring(passive);
+      await new Promise((resolve) => setTimeout(resolve, delay_ms));
+      await kill(active);
+      await stage.pair.waitActive({ not: active });
+      await stage.moreOutputs(50);
+      await stage.start(active);
+      await stage.expectExact();
+      await stage.expectTruth({ active: passive, passive: [active] });
+    },
+  );
+});
+
+scenario(
+  'a passive killed while it fetches its state disturbs nobody, and fetches it again when it is back',
+  () => stage,
+  async () => {
+    const active = await stage.ready();
+    const passive = stage.other(active);
+    const epoch = await stage.epoch();
+    stage.feed().start(rate_per_s);
+    for (let round = 0; round < 2; round++) {
+      await kill(passive);
+      stage.pair.start(passive);
+      await isRestoring(passive);
+    }
+    await kill(passive);
+    await stage.moreOutputs(50);
+    await stage.start(passive);
+    await stage.expectExact();
+    await stage.expectTruth({ active, passive: [passive] });
+    expect(await stage.epoch()).toBe(epoch);
+    await kill(active);
+    await stage.pair.waitActive({ not: active });
+    await stage.start(active);
+    await stage.expectExact();
+  },
+);
