@@ -1,0 +1,57 @@
+// A pair with a third node: the second successor takes over where the first one was killed in the midst of it.
+import { waitFor } from '@tandem/harness';
+import { scenario } from './support/scenario.ts';
+import { Stage } from './support/stage.ts';
+
+const rate_per_s = 300;
+
+let stage: Stage;
+
+beforeAll(async () => {
+  stage = await Stage.open({ nodes: ['a', 'b', 'c'] });
+  await stage.start();
+}, 60_000);
+
+afterAll(async () => {
+  await stage.close();
+}, 60_000);
+
+async function kill(id: string): Promise<void> {
+  stage.pair.signal(id, 'SIGKILL');
+  await stage.pair.process(id)?.exited;
+}
+
+/** The node whose claim the coordinator has taken, before it can have done much with it. */
+async function claimant(after: number): Promise<string> {
+  return await waitFor('the next epoch is claimed', { limit_ms: 20_000, pause_ms: 1 }, async () => {
+    const [row] = await stage.query<{ epoch: string; node: string }>(
+      `SELECT p.epoch, m.node FROM tandem.pair p JOIN tandem.member m
+       ON m.pair = p.pair AND m.incarnation = p.active_incarnation WHERE p.pair = 'failover'`,
+    );
+    return row !== undefined && Number(row.epoch) > after ? row.node : undefined;
+  });
+}
+
+scenario(
+  'the active is killed, and whoever claims next is killed in its promotion: the third one goes on',
+  () => stage,
+  async () => {
+    for (let round = 0; round < 3; round++) {
+      const active = await stage.ready();
+      const epoch = await stage.epoch();
+      stage.feed().start(rate_per_s);
+      await stage.moreOutputs(50);
+      await kill(active);
+      const second = await claimant(epoch);
+      expect(second).not.toBe(active);
+      await kill(second);
+      const third = stage.pair.ids.find((id) => id !== active && id !== second) ?? '';
+      expect(await stage.ready()).toBe(third);
+      await stage.moreOutputs(50);
+      expect(await stage.epoch()).toBe(epoch + 2);
+      await stage.start();
+      await stage.expectExact();
+      await stage.expectTruth({ active: third, passive: [active, second] });
+    }
+  },
+);
