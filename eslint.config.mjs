@@ -26,6 +26,7 @@ const layers = {
   control: ['lane', 'ports', 'snapshot', 'pair', 'streams'],
   postgres: ['ports', 'snapshot', 'pair', 'streams'],
   embedded: [],
+  harness: [],
 };
 
 const all = [...Object.keys(layers), 'cli'];
