@@ -1,0 +1,221 @@
+// Several apps and lanes in one pair: what happens to one of them is no concern of the others (S10).
+import { rm, writeFile } from 'node:fs/promises';
+import { waitFor } from '@tandem/harness';
+import { moodFile } from './support/mood.ts';
+import { scenario } from './support/scenario.ts';
+import { outputLog, Stage, type AppSummary } from './support/stage.ts';
+
+const rate_per_s = 300;
+
+/** Whom the moody app fails: a process id, or all. */
+async function setMood(mood: string): Promise<void> {
+  await writeFile(moodFile(process.pid), mood);
+}
+
+describe('three apps', () => {
+  let stage: Stage;
+
+  beforeAll(async () => {
+    stage = await Stage.open({
+      apps: [
+        { name: 'tally', input: 'in', lanes: 2 },
+        { name: 'twin', input: 'in' },
+        { name: 'moody', input: 'moods' },
+      ],
+      settings: {
+        persistence: { interval: '1s' },
+        stateSync: { retry: '1s' },
+        lane: { restartBackoff: '100ms', maxRestarts: 1 },
+      },
+    });
+    stage.onClose(() => rm(moodFile(process.pid), { force: true }));
+    await stage.start();
+  }, 60_000);
+
+  afterAll(async () => {
+    await stage.close();
+  }, 60_000);
+
+  async function hasFailed(id: string): Promise<void> {
+    await waitFor(`moody is left failed on ${id}`, { limit_ms: 30_000 }, async () => {
+      const { condition, restarts } = await stage.app(id, 'moody');
+      return condition === 'failed' && restarts === 1 ? true : undefined;
+    });
+  }
+
+  async function appIs(id: string, name: string, condition: string, output: string): Promise<void> {
+    await waitFor(`${name} is ${condition} and ${output} on ${id}`, { limit_ms: 30_000 }, async () => {
+      const app = await stage.pair.get<AppSummary>(id, `/v1/apps/${name}`);
+      return app?.condition === condition && app.output === output ? true : undefined;
+    });
+  }
+
+  async function restart(id: string): Promise<void> {
+    stage.pair.signal(id, 'SIGKILL');
+    await stage.pair.process(id)?.exited;
+    await stage.start(id);
+  }
+
+  scenario(
+    'all three go over when the active is killed, one of them with two lanes',
+    () => stage,
+    async () => {
+      for (let round = 0; round < 2; round++) {
+        const active = await stage.ready();
+        stage.feed('in').start(rate_per_s);
+        stage.feed('moods').start(rate_per_s);
+        await stage.moreOutputs(50, 'tally');
+        stage.pair.signal(active, 'SIGKILL');
+        await stage.pair.process(active)?.exited;
+        await stage.pair.waitActive({ not: active });
+        for (const { name } of stage.apps) await stage.moreOutputs(50, name);
+        await stage.start(active);
+        await stage.expectExact();
+        await stage.expectTruth({ active: stage.other(active), passive: [active] });
+      }
+    },
+  );
+
+  scenario(
+    'an app that fails on the active alone is handed over with all the others',
+    () => stage,
+    async () => {
+      const active = await stage.ready();
+      const passive = stage.other(active);
+      const epoch = await stage.epoch();
+      await setMood(String(stage.pair.process(active)?.pid));
+      stage.feed('in').start(rate_per_s);
+      stage.feed('moods').start(rate_per_s);
+      for (const { name } of stage.apps) await stage.moreOutputs(50, name);
+      await stage.feed('moods').stop();
+      const n = await stage.feed('moods').appendOne('k0', { bad: true });
+      stage.feed('moods').start(rate_per_s);
+      await stage.pair.waitActive({ not: active });
+      for (const { name } of stage.apps) await stage.moreOutputs(50, name);
+      expect(await stage.epoch()).toBe(epoch + 1);
+      await appIs(passive, 'moody', 'in-sync', 'live');
+      const failed = await stage.app(active, 'moody');
+      expect(failed).toMatchObject({ condition: 'failed', output: 'closed' });
+      expect(failed.reason).toContain(`no mood for number ${n.toString()}`);
+      for (const name of ['tally', 'twin']) {
+        expect(await stage.app(active, name)).toMatchObject({ condition: 'in-sync', output: 'closed' });
+      }
+      await stage.expectExact();
+      await setMood('');
+      await restart(active);
+      await stage.expectTruth({ active: passive, passive: [active] });
+    },
+  );
+
+  scenario(
+    'an app that throws on a record halts on both nodes and says on which; the others go on, and it goes on once corrected',
+    () => stage,
+    async () => {
+      const active = await stage.ready();
+      const passive = stage.other(active);
+      await setMood('all');
+      stage.feed('in').start(rate_per_s);
+      stage.feed('moods').start(rate_per_s);
+      for (const { name } of stage.apps) await stage.moreOutputs(50, name);
+      await stage.feed('moods').stop();
+      const n = await stage.feed('moods').appendOne('k0', { bad: true });
+      stage.feed('moods').start(rate_per_s);
+      for (const id of [active, passive]) {
+        await hasFailed(id);
+        const { reason } = await stage.app(id, 'moody');
+        expect(reason).toContain(`no mood for number ${n.toString()}`);
+        const [place] = await stage.query<{ partition: number; offset: string }>(
+          `SELECT partition, "offset" FROM tandem.log_moods WHERE convert_from(value, 'UTF8') LIKE $1`,
+          [`{"n":${n.toString()},%`],
+        );
+        expect(reason).toContain(`partition ${String(place?.partition)}`);
+        expect(reason).toContain(String(place?.offset));
+        expect((await stage.node(id)).troubles.join()).toContain('moody');
+      }
+      for (const name of ['tally', 'twin']) await stage.moreOutputs(50, name);
+      await stage.expectExact(['tally', 'twin']);
+      await stage.expectBeginning('moody');
+      // The others can still be handed over.
+      const other = (await stage.pair.active()) === active ? passive : active;
+      const report = await stage.pair.post<{ outcome: string; detail: string }>(active, '/v1/pair/switchover');
+      expect(report).toMatchObject({ outcome: 'done' });
+      await stage.pair.waitActive({ not: stage.other(other) });
+      stage.feed('in').start(rate_per_s);
+      for (const name of ['tally', 'twin']) await stage.moreOutputs(50, name);
+      // Corrected one node after the other.
+      await setMood('');
+      const first = stage.other(await stage.pair.waitActive());
+      stage.pair.signal(first, 'SIGKILL');
+      await stage.pair.process(first)?.exited;
+      stage.pair.start(first);
+      for (const name of ['tally', 'twin']) await appIs(first, name, 'in-sync', 'closed');
+      expect(await stage.pair.post(first, '/v1/pair/switchover')).toMatchObject({ outcome: 'done' });
+      await appIs(first, 'moody', 'in-sync', 'live');
+      await restart(stage.other(first));
+      await stage.expectExact();
+      const now = await stage.ready();
+      await stage.expectTruth({ active: now, passive: [stage.other(now)] });
+      expect(await stage.logEnd(outputLog('moody', 'counts'))).toBe(stage.feed('moods').count);
+    },
+  );
+});
+
+describe('without live sync', () => {
+  let stage: Stage;
+
+  beforeAll(async () => {
+    stage = await Stage.open({
+      apps: [{ name: 'tally', input: 'in', lanes: 2 }],
+      settings: { persistence: { interval: '1s' }, stateSync: { live: false, retry: '1s' } },
+    });
+    await stage.start();
+  }, 60_000);
+
+  afterAll(async () => {
+    await stage.close();
+  }, 60_000);
+
+  scenario(
+    'state comes from revisions: after a failover, and after both were killed',
+    () => stage,
+    async () => {
+      for (let round = 0; round < 2; round++) {
+        const active = await stage.ready();
+        stage.feed().start(rate_per_s);
+        await stage.moreOutputs(100);
+        await stage.pair.post(active, '/v1/apps/tally/revisions');
+        await stage.moreOutputs(100);
+        stage.pair.signal(active, 'SIGKILL');
+        await stage.pair.process(active)?.exited;
+        await stage.pair.waitActive({ not: active });
+        await stage.moreOutputs(50);
+        await stage.start(active);
+        await stage.moreOutputs(50);
+        for (const id of stage.pair.ids) stage.pair.signal(id, 'SIGKILL');
+        for (const id of stage.pair.ids) await stage.pair.process(id)?.exited;
+        await stage.start();
+        await stage.moreOutputs(50);
+        await stage.expectExact();
+        const now = await stage.ready();
+        await stage.expectTruth({ active: now, passive: [stage.other(now)] });
+      }
+    },
+  );
+
+  scenario(
+    'an active that hangs is replaced, and what it still sends is refused',
+    () => stage,
+    async () => {
+      const active = await stage.ready();
+      stage.feed().start(rate_per_s);
+      await stage.moreOutputs(100);
+      stage.pair.signal(active, 'SIGSTOP');
+      const successor = await stage.pair.waitActive({ not: active });
+      await stage.moreOutputs(100);
+      stage.pair.signal(active, 'SIGCONT');
+      expect(await stage.ready()).toBe(successor);
+      await stage.expectExact();
+      await stage.expectTruth({ active: successor, passive: [active] });
+    },
+  );
+});
