@@ -33,19 +33,23 @@ async function isRestoring(id: string): Promise<void> {
   });
 }
 
-/** Until so many pieces of a revision are stored that is not complete. */
-async function isStoring(pieces: number): Promise<void> {
-  await waitFor(`${pieces.toString()} pieces of a revision are stored`, { limit_ms: 20_000, pause_ms: 1 }, async () => {
-    const half = await stage.query(
-      `SELECT upload FROM tandem.snapshot_chunk WHERE upload > (SELECT max(upload) FROM tandem.snapshot_revision)
-       GROUP BY upload HAVING count(*) >= $1`,
-      [pieces],
-    );
-    return half.length > 0 ? true : undefined;
-  });
+/** Until so much of a revision is with the server, and not all of it. */
+async function isStoring(stored_mib: number): Promise<void> {
+  await waitFor(
+    `${stored_mib.toString()} MiB of a revision are stored`,
+    { limit_ms: 20_000, pause_ms: 1 },
+    async () => {
+      const underWay = await stage.query(
+        `SELECT 1 FROM pg_stat_progress_copy WHERE datname = current_database() AND command = 'COPY FROM'
+       AND bytes_processed >= $1`,
+        [stored_mib * 1024 * 1024],
+      );
+      return underWay.length > 0 ? true : undefined;
+    },
+  );
 }
 
-describe.each([1, 8])('the active is killed when %i pieces of a revision are stored', (pieces) => {
+describe.each([1, 8])('the active is killed when %i MiB of a revision are stored', (stored_mib) => {
   scenario(
     'the passive goes on, and both restarted go on from a revision that is whole',
     () => stage,
@@ -57,7 +61,7 @@ describe.each([1, 8])('the active is killed when %i pieces of a revision are sto
         () => 'stored',
         () => 'killed',
       );
-      await isStoring(pieces);
+      await isStoring(stored_mib);
       await kill(active);
       expect(await stored).toBe('killed');
       await stage.pair.waitActive({ not: active });
