@@ -153,7 +153,7 @@ export class PostgresPublisher implements Publisher {
       connection.destroy();
       throw thrown;
     }
-    if (this.#isClosed || this.#standby !== undefined) connection.destroy();
+    if (this.#isClosed || this.#hasStandby()) connection.destroy();
     else this.#standby = { connection, answered_ms: this.#options.clock.now_ms() };
   }
 
@@ -357,6 +357,11 @@ export class PostgresPublisher implements Publisher {
         });
       }
     }
+  }
+
+  /** Read afresh: another call may have made one meanwhile. */
+  #hasStandby(): boolean {
+    return this.#standby !== undefined;
   }
 
   #takeStandby(): Connection | undefined {
