@@ -8,9 +8,13 @@ import type { AppHost } from './app.ts';
 import type { LaneGroup } from './lane-group.ts';
 import type { AppOptions } from './options.ts';
 import { fetchSnapshot } from './peer-http.ts';
+import { StateTries } from './state-tries.ts';
+
+/** Whoever says this has been given the time already, or will not have anything else to say soon. */
+const notSoon: ReadonlySet<string> = new Set(['not-vouched', 'no-usable-revision']);
 
 /** Pause before a peer that has no state to give yet, or a coordinator that did not answer, is asked again. */
-const retry_ms = 200;
+const poll_ms = 200;
 
 export type RestoreFrom = { readonly kind: 'peer'; readonly peer: Member } | { readonly kind: 'store' };
 
@@ -27,6 +31,7 @@ export interface OriginHost extends AppHost {
 export class AppOrigin {
   readonly #host: OriginHost;
   #restoring: Restoring | undefined;
+  readonly #tries = new StateTries();
   /** Counts restores, so that one that was given up says nothing any more. */
   #run = 0;
   /** Lanes that have begun the replacement under way; an earlier answer of theirs is to an earlier one. */
@@ -43,13 +48,16 @@ export class AppOrigin {
   restore(from: RestoreFrom): void {
     this.giveUp('another restore has begun');
     const run = this.#run;
-    const { name, options } = this.#host;
+    this.#tries.askOf(from.kind === 'peer' ? from.peer.incarnation : 'the store');
     const restored = from.kind === 'peer' ? this.#fromPeer(from.peer, run) : this.#fromStore(run);
     restored.catch((error: unknown) => {
-      if (run !== this.#run) return;
-      const reason = toError(error).message;
-      this.#host.raise({ type: 'app-unavailable', at_ms: options.clock.now_ms(), app: name, reason });
+      if (run === this.#run) this.#unavailable(from, error);
     });
+  }
+
+  /** The state that was asked for is in place. */
+  hasRestored(): void {
+    this.#tries.succeeded();
   }
 
   /** Ends the restore under way, if there is one. */
@@ -108,7 +116,7 @@ export class AppOrigin {
       })
       .catch((error: unknown) => {
         options.log.warn({ app: name, error: toError(error).message }, 'genesis could not be read; trying again');
-        options.clock.after(retry_ms, () => {
+        options.clock.after(poll_ms, () => {
           if (wanted()) this.open(epoch, wanted);
         });
       });
@@ -127,6 +135,17 @@ export class AppOrigin {
         // Harmless until the next opening, which initialises again and keeps what is higher.
         options.log.warn({ app: name, error: toError(error).message }, 'the app record could not be updated');
       });
+  }
+
+  #unavailable(from: RestoreFrom, thrown: unknown): void {
+    const { name, options } = this.#host;
+    const { clock, log, stateSync } = options;
+    const soon_ms = isInVainSoon(thrown) ? undefined : this.#tries.next_ms(from.kind);
+    const retry_ms = Math.min(soon_ms ?? stateSync.retry_ms, stateSync.retry_ms);
+    const reason = toError(thrown).message;
+    const source = from.kind === 'peer' ? from.peer.node : 'the store';
+    log.warn({ app: name, from: source, reason, retry_ms }, 'its state could not be had; asking again');
+    this.#host.raise({ type: 'app-unavailable', at_ms: clock.now_ms(), app: name, reason, retry_ms });
   }
 
   #openWith(epoch: Epoch, genesis: Genesis): void {
@@ -200,7 +219,7 @@ export class AppOrigin {
         const notYet = thrown instanceof TandemError && thrown.code === 'not-vouched' && clock.now_ms() < until_ms;
         if (!notYet) throw thrown;
       }
-      await new Promise<void>((resolve) => clock.after(retry_ms, resolve));
+      await new Promise<void>((resolve) => clock.after(poll_ms, resolve));
     }
     return undefined;
   }
@@ -263,6 +282,11 @@ export class AppOrigin {
       if (this.#restoring === restoring) this.#restoring = undefined;
     }
   }
+}
+
+/** Whether asking again soon would be in vain. */
+function isInVainSoon(thrown: unknown): boolean {
+  return thrown instanceof TandemError && (thrown.blame === 'user' || notSoon.has(thrown.code));
 }
 
 /** Whether a revision at `positions` lies at or before every position that has to be reached. */

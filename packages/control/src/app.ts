@@ -222,6 +222,7 @@ export class NodeApp {
       case 'restored':
         if (!this.#vouched && this.#origin.hasBegun(lane) && this.#allAnswered('restored', lane)) {
           this.#vouched = true;
+          this.#origin.hasRestored();
           this.#host.raise({ type: 'app-restored', at_ms: this.#now(), app });
         }
         return;

@@ -51,7 +51,9 @@ function refusal(what: string, status: number, body: string): TandemError {
   } catch {
     // Not ours, then: the status has to do.
   }
-  return new TandemError(code, `${what}: ${detail}`);
+  // Refused for a token, or for where it came from: the same request is refused again.
+  const blame = status === 401 || status === 403 ? 'user' : 'failure';
+  return new TandemError(code, `${what}: ${detail}`, { blame });
 }
 
 /** The peer's snapshot of an app, taken now. @throws TandemError with the peer's own code, `not-vouched` for instance. */

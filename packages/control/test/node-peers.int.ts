@@ -61,20 +61,23 @@ it('a node with other code ends and says so; the active is undisturbed', async (
   expect([role, epoch, troubles]).toEqual(['active', 1, []]);
 });
 
-it('a snapshot that breaks off half-way is not used; the next one is', async () => {
+it('a snapshot that breaks off half-way is not used; the next ones are asked for soon, not after the long retry', async () => {
   const proxy = await CuttingProxy.open();
   try {
     const active = await stage.start('cut', 'a', { advertise: proxy.address });
     proxy.target = active.port;
-    proxy.cuts = 1;
+    proxy.cuts = 2;
     await appWhen(active, isLive);
     await stage.feed('cut', 0, 100);
     await stage.outputCount('cut', 100);
-    const passive = await stage.start('cut', 'b', { retry_ms: 500 });
+    const passive = await stage.start('cut', 'b');
     const { reason } = await appWhen(passive, ({ condition }) => condition === 'inactive');
     expect(reason).toMatch(/snapshot.*(broke off|cut off)/);
     await exactAfterSwitchover('cut', active, passive, 100);
     expect(await stage.outputs('cut')).toEqual(expectedOutputs(120));
+    const said = passive.logged('its state could not be had');
+    expect(said.map((line) => line['retry_ms'])).toEqual([100, 500]);
+    for (const line of said) expect(String(line['reason'])).toMatch(/snapshot.*(broke off|cut off)/);
   } finally {
     await stage.stopNodes();
     await proxy.close();

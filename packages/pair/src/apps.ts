@@ -45,7 +45,7 @@ export function onAppUnavailable(turn: Turn, event: Event<'app-unavailable'>): v
   if (appOf(turn, event.app).condition !== 'restoring') return;
   changeApp(turn, event.app, {
     condition: 'inactive',
-    retryAt_ms: turn.at_ms + turn.settings.stateSyncRetry_ms,
+    retryAt_ms: turn.at_ms + (event.retry_ms ?? turn.settings.stateSyncRetry_ms),
     reason: event.reason,
   });
 }

@@ -108,8 +108,15 @@ export type PairEvent =
   | { readonly type: 'app-restored'; readonly at_ms: number; readonly app: AppName }
   /** Neither a revision nor a genesis is recorded. */
   | { readonly type: 'app-unborn'; readonly at_ms: number; readonly app: AppName }
-  /** No snapshot could be had from where it was asked for. */
-  | { readonly type: 'app-unavailable'; readonly at_ms: number; readonly app: AppName; readonly reason: string }
+  /** No state could be had from where it was asked for. */
+  | {
+      readonly type: 'app-unavailable';
+      readonly at_ms: number;
+      readonly app: AppName;
+      readonly reason: string;
+      /** When to ask again, where that may help sooner than after `stateSyncRetry_ms`. */
+      readonly retry_ms?: number;
+    }
   /** Crossed the lag limit, in either direction. */
   | { readonly type: 'app-lag'; readonly at_ms: number; readonly app: AppName; readonly inSync: boolean }
   | {

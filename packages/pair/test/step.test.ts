@@ -196,6 +196,14 @@ describe('getting state', () => {
     expect(types(scene.passes(1))).toEqual(['restore']);
   });
 
+  it('tries it again as soon as it is told', () => {
+    const scene = new Scene();
+    const unavailable: SceneEvent = { type: 'app-unavailable', app, reason: 'it broke off', retry_ms: 100 };
+    scene.happens({ type: 'view-changed', view: view(1, other) }, unavailable);
+    expect(types(scene.passes(99))).toEqual([]);
+    expect(types(scene.passes(1))).toEqual(['restore']);
+  });
+
   it('takes the store when live sync is off', () => {
     const scene = new Scene([app], { liveSync: false });
     expect(only(scene.happens({ type: 'view-changed', view: view(1, other) }), 'restore')).toMatchObject([
