@@ -1,5 +1,6 @@
 // failover and switchover: how long outputs stay away, and whether any is lost, doubled or wrong.
 import { summarise, until, type Summary } from '@tandem/harness';
+import { describePhases, phasesOf } from './phases.ts';
 import type { Stack } from './stack.ts';
 import { SteadyRun } from './steady-run.ts';
 
@@ -25,10 +26,15 @@ export async function measureFaults(stack: Stack, fault: Fault, times: number): 
     const active = await run.pair.ready();
     await pause(500, 2000);
     const at_ms = performance.now();
+    const at_wall_ms = Date.now();
     faults_ms.push(at_ms);
     const successor = await inflict(run, fault, active);
     await run.outputAfter(at_ms);
-    stack.progress(`${fault} ${round.toString()} of ${times.toString()}: ${active} -> ${successor}`);
+    const phases = describePhases(await phasesOf(run.pair.logFile(successor), at_wall_ms));
+    const gap_ms = run.clock.longestGap_ms(at_ms, Infinity)?.toFixed(1) ?? '?';
+    stack.progress(
+      `${fault} ${round.toString()} of ${times.toString()}: ${active} -> ${successor}, ${gap_ms} ms${phases}`,
+    );
   }
   await run.pair.ready();
   await pause(1000, 1000);
@@ -46,6 +52,8 @@ async function inflict(run: SteadyRun, fault: Fault, active: string): Promise<st
   switch (fault) {
     case 'KILL': {
       pair.signal(active, 'SIGKILL');
+      // Outputs tell that it is over: asking the successor would take time from it.
+      await run.outputAfter(performance.now() + 1);
       const successor = await pair.waitActive({ not: active });
       pair.start(active);
       return successor;

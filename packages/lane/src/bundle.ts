@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { TandemError } from '@tandem/ports';
 import * as esbuild from 'esbuild';
 import type { AppBundle } from './description.ts';
+import { sourceMapFile } from './source-places.ts';
 
 export interface BundleOptions {
   /** The app's module, TypeScript or JavaScript, absolute. */
@@ -49,30 +50,32 @@ const guarded = {
 
 /**
  * Bundles in two steps: the app with its own packages, where clocks and randomness are replaced, then that with the
- * lane and the adapters. The hash is of the code without its source map.
+ * lane and the adapters. The hash is of the code alone.
  * @throws TandemError (user) `app-module-missing`, `app-build` naming file and line.
  */
 export async function bundleApp(options: BundleOptions): Promise<AppBundle> {
   await checkModule(options.module);
   try {
     const app = await bundleAppAlone(options);
+    const bundlePath = path.join(options.outDir, 'lane.mjs');
     const built = await esbuild.build({
       ...common,
-      outfile: path.join(options.outDir, 'lane.mjs'),
+      outfile: bundlePath,
       stdin: { contents: entry(options), resolveDir: ownFolder, sourcefile: 'tandem-lane-entry.js' },
-      sourcemap: 'inline',
-      sourcesContent: true,
+      sourcemap: 'external',
+      sourcesContent: false,
       absWorkingDir: ownFolder,
       external: never,
       banner: { js: requireBanner },
       plugins: [appAsModule(app, options.module)],
     });
-    const file = built.outputFiles[0];
-    if (file === undefined) throw new Error('esbuild made no file');
+    const map = built.outputFiles.find((file) => file.path.endsWith('.map'));
+    const code = built.outputFiles.find((file) => file !== map);
+    if (code === undefined || map === undefined) throw new Error('esbuild made no file');
     await mkdir(options.outDir, { recursive: true });
-    const bundlePath = path.join(options.outDir, 'lane.mjs');
-    await writeFile(bundlePath, file.contents);
-    return { path: bundlePath, hash: createHash('sha256').update(withoutSourceMap(file.text)).digest('hex') };
+    await writeFile(bundlePath, code.contents);
+    await writeFile(sourceMapFile(bundlePath), map.contents);
+    return { path: bundlePath, hash: createHash('sha256').update(code.contents).digest('hex') };
   } catch (error) {
     throw asBuildError(error, options.module);
   } finally {
@@ -129,11 +132,6 @@ function appAsModule(contents: string, module: string): esbuild.Plugin {
       }));
     },
   };
-}
-
-function withoutSourceMap(code: string): string {
-  const at = code.lastIndexOf('\n//# sourceMappingURL=');
-  return at === -1 ? code : code.slice(0, at);
 }
 
 function asBuildError(error: unknown, module: string): unknown {

@@ -2,6 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import { TandemError, toError } from '@tandem/ports';
 import type { AppBundle, AppDescription } from './description.ts';
+import { withSourcePlaces } from './source-places.ts';
 
 /** What a worker started with `mode: 'describe'` answers, once. */
 export type DescribeAnswer =
@@ -15,7 +16,7 @@ const loadLimit_ms = 15_000;
  * the topology's own checks gave.
  */
 export async function describeApp(bundle: AppBundle, limit_ms = loadLimit_ms): Promise<AppDescription> {
-  const worker = new Worker(bundle.path, { workerData: { mode: 'describe' }, execArgv: ['--enable-source-maps'] });
+  const worker = new Worker(bundle.path, { workerData: { mode: 'describe' } });
   let timer: NodeJS.Timeout | undefined;
   try {
     const answer = await new Promise<DescribeAnswer>((resolve) => {
@@ -27,7 +28,7 @@ export async function describeApp(bundle: AppBundle, limit_ms = loadLimit_ms): P
       }, limit_ms);
       worker.once('message', resolve);
       worker.once('error', (thrown: unknown) => {
-        refuse(`the app threw while it was loaded: ${placeOf(errorOf(thrown))}`);
+        refuse(`the app threw while it was loaded: ${placeOf(errorOf(thrown), bundle)}`);
       });
       worker.once('exit', (code) => {
         refuse(`the app ended its thread while it was loaded (exit code ${String(code)})`);
@@ -48,8 +49,10 @@ export function errorOf(thrown: unknown): Error {
 }
 
 /** The message and the first place of the stack that is not ours, in one line. */
-export function placeOf(error: Error): string {
-  const frames = (error.stack ?? '').split('\n').filter((line) => line.trimStart().startsWith('at '));
+export function placeOf(error: Error, bundle: AppBundle): string {
+  const frames = withSourcePlaces(error.stack ?? '', bundle)
+    .split('\n')
+    .filter((line) => line.trimStart().startsWith('at '));
   const place = frames
     .map((line) => /\(?((?:file:\/\/)?[^\s()]+:\d+:\d+)\)?$/.exec(line)?.[1])
     .find((found) => found !== undefined && !/packages\/(lane|streams)\/|node:|lane\.mjs/.test(found));

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { errorOf, placeOf } from './describe-app.ts';
 import type { AppBundle } from './description.ts';
 import type { FailureCode, FromLane, LaneSpec, ToLane } from './messages.ts';
+import { withSourcePlaces } from './source-places.ts';
 
 export interface LaneHandlers {
   /** Messages in order. A worker that ends by itself, or dies, is a `failed` message, said once. */
@@ -30,8 +31,6 @@ export function startLane(
 ): LaneHost {
   const worker = new Worker(bundle.path, {
     workerData: { mode: 'run', spec },
-    // So that the stack of an error names the app's own files and lines.
-    execArgv: ['--enable-source-maps'],
     ...(options.heapLimit_bytes !== undefined && {
       resourceLimits: { maxOldGenerationSizeMb: Math.ceil(options.heapLimit_bytes / 2 ** 20) },
     }),
@@ -53,13 +52,15 @@ export function startLane(
     if (over) return;
     loaded = true;
     if (message.type === 'failed' || message.type === 'closed') over = true;
-    handlers.onMessage(message);
+    handlers.onMessage(
+      message.type === 'failed' ? { ...message, reason: withSourcePlaces(message.reason, bundle) } : message,
+    );
   });
   worker.on('error', (thrown: unknown) => {
     const error = errorOf(thrown) as NodeJS.ErrnoException;
     const outOfMemory = error.code === 'ERR_WORKER_OUT_OF_MEMORY';
     if (outOfMemory) fail('internal', `app '${spec.app}' ran out of memory in lane ${String(spec.lane)}`);
-    else fail(loaded ? 'internal' : 'app-load', placeOf(error));
+    else fail(loaded ? 'internal' : 'app-load', placeOf(error, bundle));
   });
   worker.on('exit', (code) => {
     fail('internal', `the lane's thread ended by itself (exit code ${String(code)})`);

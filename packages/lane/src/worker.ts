@@ -4,7 +4,7 @@ import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { TandemError, toError, type LaneAdapter } from '@tandem/ports';
 import { compileApp, TopologyError } from '@tandem/streams';
 import { appOf } from './app-export.ts';
-import { placeOf, type DescribeAnswer } from './describe-app.ts';
+import { type DescribeAnswer } from './describe-app.ts';
 import { LaneFailure } from './failure.ts';
 import { Lane } from './lane.ts';
 import type { FromLane, LaneSpec, ToLane } from './messages.ts';
@@ -36,11 +36,8 @@ function describe({ exported, exportName }: WorkerParts): DescribeAnswer {
   } catch (thrown) {
     if (thrown instanceof TandemError) return { type: 'refused', code: thrown.code, reason: thrown.message };
     if (thrown instanceof TopologyError) return { type: 'refused', code: `app-${thrown.code}`, reason: thrown.message };
-    return {
-      type: 'refused',
-      code: 'app-load',
-      reason: `the app threw while it was built: ${placeOf(toError(thrown))}`,
-    };
+    // Whoever started this thread sees it, and has the source map.
+    throw thrown;
   }
 }
 
