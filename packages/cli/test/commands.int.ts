@@ -1,82 +1,31 @@
 // Every command as a process, against a real pair on a real PostgreSQL.
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { sharedTestServer, type TestDatabase } from '@tandem/embedded';
-import { eventually, start, tandem, type Running } from './process.ts';
+import { eventually, tandem } from './process.ts';
+import { freePort, ordersModule, Site } from './site.ts';
 
 jest.setTimeout(90_000);
 
-const appModule = path.resolve(__dirname, '../../../apps/orders/app.ts');
-const token = 'a-token-of-twenty-letters';
-
-let database: TestDatabase;
-let folder: string;
-const nodes: Running[] = [];
-
-const text = (edit: (text: string) => string = (same) => same): string =>
-  edit(`pair: orders
-node: { id: \${NODE}, listen: "127.0.0.1:\${PORT}", token: \${TOKEN:-${token}} }
-postgres: { url: \${DATABASE} }
-coordinator: { postgres: { sessionTimeout: 1s } }
-store: { postgres: {} }
-apps:
-  - module: ${appModule}
-    sources: { orders: { postgres: { log: orders, create: { partitions: 2 } } } }
-    sinks:
-      totals: { postgres: { log: totals, create: { partitions: 1 } } }
-      perMinute: { postgres: { log: minutes, create: { partitions: 1 } } }
-      deadLetter: { postgres: { log: dead, create: { partitions: 1 } } }
-`);
-
-async function configure(name: string, edit?: (text: string) => string): Promise<string> {
-  await writeFile(path.join(folder, name), text(edit));
-  return name;
-}
-
-const environment = (node: string, port: number | string, more: Readonly<Record<string, string>> = {}) => ({
-  NODE: node,
-  PORT: String(port),
-  DATABASE: database.url,
-  ...more,
-});
-
-function run(node: string, port: number): Running {
-  const running = start(['run', '--config', 'tandem.yaml'], environment(node, port), folder);
-  nodes.push(running);
-  return running;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
+let site: Site;
 
 beforeAll(async () => {
-  database = await (await sharedTestServer()).createDatabase();
-  folder = await mkdtemp(path.join(tmpdir(), 'tandem-cli-test-'));
-  await configure('tandem.yaml');
+  site = await Site.open();
 });
 
 afterEach(async () => {
-  for (const { child } of nodes) child.kill('SIGKILL');
-  await Promise.all(nodes.splice(0).map(({ ended }) => ended));
+  await site.endNodes();
 });
 
 afterAll(async () => {
-  await rm(folder, { recursive: true, force: true });
-  await database.drop();
+  await site.close();
 });
 
 describe('mistakes are one line and exit code 2', () => {
   test('a missing file', async () => {
-    expect(await tandem(['validate', '-c', 'none.yaml'], {}, folder)).toEqual({
+    expect(await site.tandem(['validate', '-c', 'none.yaml'], {})).toEqual({
       code: 2,
       out: '',
       error: 'none.yaml: there is no such file. Name the configuration with --config or in TANDEM_CONFIG\n',
@@ -93,8 +42,8 @@ describe('mistakes are one line and exit code 2', () => {
   });
 
   test('a source that the app does not have', async () => {
-    await configure('binding.yaml', (same) => same.replace('sources: { orders:', 'sources: { ordres:'));
-    const found = await tandem(['validate', '-c', 'binding.yaml', '--offline'], environment('a', 0), folder);
+    await site.configure('binding.yaml', (same) => same.replace('sources: { orders:', 'sources: { ordres:'));
+    const found = await site.tandem(['validate', '-c', 'binding.yaml', '--offline']);
     expect(found).toMatchObject({
       code: 2,
       error: [
@@ -106,18 +55,18 @@ describe('mistakes are one line and exit code 2', () => {
   });
 
   test('an app module that is not there, and an export that it does not have', async () => {
-    await configure('module.yaml', (same) => same.replace(appModule, './none.ts'));
-    const missing = await tandem(['run', '-c', 'module.yaml'], environment('a', 0), folder);
+    await site.configure('module.yaml', (same) => same.replace(ordersModule, './none.ts'));
+    const missing = await site.tandem(['run', '-c', 'module.yaml']);
     expect(missing.code).toBe(2);
     expect(missing.error).toMatch(/^module\.yaml:7: apps\[0\]\.module: there is no file .*none\.ts; .*\n$/);
-    await configure('export.yaml', (same) => same.replace('    sources:', '    export: ordres\n    sources:'));
-    const unknown = await tandem(['run', '-c', 'export.yaml'], environment('a', 0), folder);
+    await site.configure('export.yaml', (same) => same.replace('    sources:', '    export: ordres\n    sources:'));
+    const unknown = await site.tandem(['run', '-c', 'export.yaml']);
     expect(unknown.code).toBe(2);
     expect(unknown.error).toMatch(/^export\.yaml:7: apps\[0\]\.module: .*'ordres'.*\n$/);
   });
 
   test('a log level that is none', async () => {
-    const found = await tandem(['run', '--log-level', 'wran'], environment('a', 0), folder);
+    const found = await site.tandem(['run', '--log-level', 'wran']);
     expect(found).toMatchObject({ code: 2, error: "tandem: 'wran' is not a log level. Did you mean 'warn'?\n" });
   });
 });
@@ -126,7 +75,7 @@ describe('what cannot be reached is one line and exit code 1', () => {
   const nowhere = { DATABASE: 'postgres://me:open-sesame@127.0.0.1:1/db' };
 
   test.each([['run'], ['validate'], ['reset orders']])('a database that is not there: %s', async (words) => {
-    const found = await tandem(words.split(' '), { ...environment('a', 0), ...nowhere }, folder);
+    const found = await site.tandem(words.split(' '), { ...site.environment('a', 0), ...nowhere });
     expect(found.code).toBe(1);
     expect(found.error).toMatch(/^tandem: .*127\.0\.0\.1:1.*\n$/);
     expect(found.error + found.out).not.toContain('open-sesame');
@@ -146,7 +95,7 @@ describe('what cannot be reached is one line and exit code 1', () => {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
-    const found = await tandem(['run'], environment('a', port), folder);
+    const found = await site.tandem(['run'], site.environment('a', port));
     await new Promise((resolve) => server.close(resolve));
     expect([1, 2]).toContain(found.code);
     expect(found.error).toMatch(new RegExp(`^tandem: .*${String(port)}.*\n$`));
@@ -154,7 +103,7 @@ describe('what cannot be reached is one line and exit code 1', () => {
 });
 
 test('validate says what it found', async () => {
-  const found = await tandem(['validate'], environment('a', 0), folder);
+  const found = await site.tandem(['validate']);
   expect(found.error).toBe('');
   expect(found.out).toMatch(/^configuration \.\/tandem\.yaml: pair orders, node a\n/);
   expect(found.out).toMatch(/app orders version 1: 1 lane, topology [0-9a-f]{16}/);
@@ -165,10 +114,10 @@ test('validate says what it found', async () => {
 
 test('a pair: status, snapshots, switchover, a signal, and reset when all is over', async () => {
   const [portA, portB] = [await freePort(), await freePort()];
-  const a = run('a', portA);
-  const asA = environment('a', portA);
+  const a = site.run('a', portA);
+  const asA = site.environment('a', portA);
   const statusOf = async () => {
-    const found = await tandem(['status', '--json'], asA, folder);
+    const found = await site.tandem(['status', '--json'], asA);
     if (found.out === '') throw new Error(found.error);
     return {
       code: found.code,
@@ -181,7 +130,7 @@ test('a pair: status, snapshots, switchover, a signal, and reset when all is ove
     throw new Error(JSON.stringify(problems) + a.out());
   });
 
-  const alone = await tandem(['status'], asA, folder);
+  const alone = await site.tandem(['status'], asA);
   expect(alone.code).toBe(0);
   expect(alone.out).toMatch(/^pair orders {3}epoch 1 {3}active a\n/);
   expect(alone.out).toContain('only one node is running: there is nobody to take over');
@@ -196,31 +145,31 @@ test('a pair: status, snapshots, switchover, a signal, and reset when all is ove
     code: 2,
     error: `tandem: ${url} wants a token. Give it with --token, in TANDEM_TOKEN or as node.token in the configuration\n`,
   });
-  expect(await tandem(['snapshot', 'take', 'ordres'], asA, folder)).toMatchObject({
+  expect(await site.tandem(['snapshot', 'take', 'ordres'], asA)).toMatchObject({
     code: 2,
     error: "tandem: there is no app 'ordres' on this node. Did you mean 'orders'?\n",
   });
 
-  const taken = await tandem(['snapshot', 'take', 'orders'], asA, folder);
+  const taken = await site.tandem(['snapshot', 'take', 'orders'], asA);
   expect(taken).toMatchObject({ code: 0, error: '' });
   expect(taken.out).toMatch(/^stored revision \d+ of orders, /);
-  const listed = await tandem(['snapshot', 'list', 'orders'], asA, folder);
+  const listed = await site.tandem(['snapshot', 'list', 'orders'], asA);
   expect(listed.out).toMatch(/REVISION {2}TAKEN.*\n.*orders\/0:0 orders\/1:0\n/);
-  const saved = await tandem(['snapshot', 'download', 'orders', '-o', 'saved.gz'], asA, folder);
+  const saved = await site.tandem(['snapshot', 'download', 'orders', '-o', 'saved.gz'], asA);
   expect(saved).toMatchObject({ code: 0, error: '' });
-  expect(gunzipSync(await readFile(path.join(folder, 'saved.gz'))).length).toBeGreaterThan(0);
+  expect(gunzipSync(await readFile(path.join(site.folder, 'saved.gz'))).length).toBeGreaterThan(0);
 
-  const b = run('b', portB);
+  const b = site.run('b', portB);
   await eventually('nothing is wrong', async () => {
     const { nodes: seen, problems } = await statusOf();
     if (seen.length === 2 && problems.length === 0) return true;
     throw new Error(JSON.stringify(problems) + b.out());
   });
-  const handed = await tandem(['switchover'], asA, folder);
+  const handed = await site.tandem(['switchover'], asA);
   expect(handed).toMatchObject({ code: 0, error: '' });
   expect(handed.out).toMatch(/^a has handed over in \S+, b is active in epoch 2\n$/);
 
-  expect(await tandem(['reset', 'orders', '--yes'], asA, folder)).toMatchObject({
+  expect(await site.tandem(['reset', 'orders', '--yes'], asA)).toMatchObject({
     code: 2,
     out: '',
     error: expect.stringMatching(
@@ -237,22 +186,22 @@ test('a pair: status, snapshots, switchover, a signal, and reset when all is ove
   a.child.kill('SIGTERM');
   expect(await a.ended).toMatchObject({ code: 0, error: '' });
 
-  const none = await tandem(['status'], asA, folder);
+  const none = await site.tandem(['status'], asA);
   expect(none.code).toBe(1);
   expect(none.out).toContain('no node is active: nothing is published');
 
-  expect(await tandem(['reset', 'orders'], asA, folder)).toMatchObject({
+  expect(await site.tandem(['reset', 'orders'], asA)).toMatchObject({
     code: 2,
     error: 'tandem: nobody is there to be asked. Add --yes to delete all of this\n',
   });
-  expect(await tandem(['reset', 'ordres', '--yes'], asA, folder)).toMatchObject({
+  expect(await site.tandem(['reset', 'ordres', '--yes'], asA)).toMatchObject({
     code: 2,
     error: "tandem: nothing is kept of an app 'ordres' in pair orders. Apps have the name that defineApp was given\n",
   });
-  const reset = await tandem(['reset', 'orders', '--yes', '--republish'], asA, folder);
+  const reset = await site.tandem(['reset', 'orders', '--yes', '--republish'], asA);
   expect(reset).toMatchObject({ code: 0, error: '' });
   expect(reset.out).toMatch(/revision \d+: .*orders\/0:0 orders\/1:0/);
   expect(reset.out).toMatch(/the record of where it began: orders\/0:0 orders\/1:0/);
   expect(reset.out).toContain('every output from the beginning is published again, and consumers see duplicates');
-  expect((await tandem(['reset', 'orders', '--yes', '--republish'], asA, folder)).code).toBe(2);
+  expect((await site.tandem(['reset', 'orders', '--yes', '--republish'], asA)).code).toBe(2);
 });

@@ -16,7 +16,7 @@ export interface Running {
   out(): string;
 }
 
-type Environment = Readonly<Record<string, string>>;
+export type Environment = Readonly<Record<string, string>>;
 
 export function start(words: readonly string[], environment: Environment = {}, folder?: string): Running {
   const child = spawn(process.execPath, [bin, ...words], {
