@@ -102,7 +102,7 @@ export interface NodeDoors {
   revisions(name: string): Promise<readonly RevisionReport[] | undefined>;
   /** Stored bytes of one revision, gzip. */
   revision(name: string, revision: number): AsyncIterable<Uint8Array> | undefined;
-  /** A snapshot taken now, gzip; undefined: no such app. @throws TandemError `not-vouched` when its state cannot be vouched for. */
+  /** A snapshot taken now, gzip; undefined: no such app. @throws TandemError `not-vouched` or `app-failed` when its state cannot be vouched for. */
   snapshot(name: string): AsyncIterable<Uint8Array> | undefined;
   /** Takes and stores a revision now. @throws TandemError `not-active` on a node that is not. */
   persist(name: string): Promise<{ readonly revision: number; readonly size_bytes: number } | undefined>;

@@ -1,6 +1,6 @@
 // Where an app's state comes from: a peer's snapshot, a revision in the store, or genesis.
 import type { PositionTexts } from '@tandem/lane';
-import type { AppName, Epoch, Member, PublisherName } from '@tandem/pair';
+import type { AppName, Epoch, Incarnation, Member, PublisherName } from '@tandem/pair';
 import { TandemError, toError, type RevisionInfo } from '@tandem/ports';
 import { agreeOnGenesis, markInitialised, type Genesis } from './app-genesis.ts';
 import { Restoring } from './app-restore.ts';
@@ -32,6 +32,9 @@ export class AppOrigin {
   readonly #host: OriginHost;
   #restoring: Restoring | undefined;
   readonly #tries = new StateTries();
+  /** Where the state was asked for last. */
+  #source: RestoreFrom['kind'] = 'store';
+  #failedOn: Incarnation | undefined;
   /** Counts restores, so that one that was given up says nothing any more. */
   #run = 0;
   /** Lanes that have begun the replacement under way; an earlier answer of theirs is to an earlier one. */
@@ -48,11 +51,17 @@ export class AppOrigin {
   restore(from: RestoreFrom): void {
     this.giveUp('another restore has begun');
     const run = this.#run;
+    this.#source = from.kind;
     this.#tries.askOf(from.kind === 'peer' ? from.peer.incarnation : 'the store');
     const restored = from.kind === 'peer' ? this.#fromPeer(from.peer, run) : this.#fromStore(run);
     restored.catch((error: unknown) => {
-      if (run === this.#run) this.#unavailable(from, error);
+      if (run === this.#run) this.#unavailable(error);
     });
+  }
+
+  /** The active that has failed the app for good, so that the state had to come from the store. */
+  get failedOn(): Incarnation | undefined {
+    return this.#failedOn;
   }
 
   /** The state that was asked for is in place. */
@@ -137,14 +146,13 @@ export class AppOrigin {
       });
   }
 
-  #unavailable(from: RestoreFrom, thrown: unknown): void {
+  #unavailable(thrown: unknown): void {
     const { name, options } = this.#host;
     const { clock, log, stateSync } = options;
-    const soon_ms = isInVainSoon(thrown) ? undefined : this.#tries.next_ms(from.kind);
+    const soon_ms = isInVainSoon(thrown) ? undefined : this.#tries.next_ms(this.#source);
     const retry_ms = Math.min(soon_ms ?? stateSync.retry_ms, stateSync.retry_ms);
     const reason = toError(thrown).message;
-    const source = from.kind === 'peer' ? from.peer.node : 'the store';
-    log.warn({ app: name, from: source, reason, retry_ms }, 'its state could not be had; asking again');
+    log.warn({ app: name, from: this.#source, reason, retry_ms }, 'its state could not be had; asking again');
     this.#host.raise({ type: 'app-unavailable', at_ms: clock.now_ms(), app: name, reason, retry_ms });
   }
 
@@ -205,19 +213,30 @@ export class AppOrigin {
   async #fromPeer(peer: Member, run: number): Promise<void> {
     await this.#readGenesis();
     const content = await this.#peerSnapshot(peer, run);
-    if (content !== undefined) await this.#pour(content);
+    if (run !== this.#run) return;
+    if (content === 'failed') {
+      const { name, options } = this.#host;
+      options.log.warn({ app: name, active: peer.node }, 'the active has failed this app; asking the store');
+      this.#source = 'store';
+      this.#failedOn = peer.incarnation;
+      await this.#fromStore(run);
+    } else if (content !== undefined) await this.#pour(content);
   }
 
-  /** A peer that has only just started gets the time to restore its own state; undefined: no longer wanted. */
-  async #peerSnapshot(peer: Member, run: number): Promise<AsyncIterable<Uint8Array> | undefined> {
+  /**
+   * A peer that has only just started gets the time to restore its own state. `failed`: it never will, so the store is
+   * the place to ask, as without live sync; undefined: no longer wanted.
+   */
+  async #peerSnapshot(peer: Member, run: number): Promise<AsyncIterable<Uint8Array> | 'failed' | undefined> {
     const { clock, node, stateSync } = this.#host.options;
     const until_ms = clock.now_ms() + stateSync.retry_ms;
     while (run === this.#run) {
       try {
         return await fetchSnapshot(peer.address, this.#host.name, node.token);
       } catch (thrown) {
-        const notYet = thrown instanceof TandemError && thrown.code === 'not-vouched' && clock.now_ms() < until_ms;
-        if (!notYet) throw thrown;
+        const code = thrown instanceof TandemError ? thrown.code : undefined;
+        if (code === 'app-failed') return 'failed';
+        if (code !== 'not-vouched' || clock.now_ms() >= until_ms) throw thrown;
       }
       await new Promise<void>((resolve) => clock.after(poll_ms, resolve));
     }
@@ -229,6 +248,7 @@ export class AppOrigin {
     const { name, options } = this.#host;
     const genesis = await this.#readGenesis();
     const kept = await this.#host.store.list(name);
+    if (run !== this.#run) return;
     if (kept[0] !== undefined) this.#refuseOtherCode(kept[0]);
     const revisions = kept.filter((revision) => reaches(revision.positions, this.#reach));
     for (const revision of revisions) {

@@ -1,6 +1,6 @@
 // An app's snapshots: one after another, for a peer or for the store, and how many there were.
 import type { FromLane, PositionTexts } from '@tandem/lane';
-import { TandemError, type Clock } from '@tandem/ports';
+import type { Clock } from '@tandem/ports';
 import type { SnapshotHeader } from '@tandem/snapshot';
 import { SnapshotTaking } from './app-snapshot.ts';
 import type { LaneGroup } from './lane-group.ts';
@@ -14,8 +14,8 @@ export interface SnapshotCounts {
 
 export class AppSnapshots {
   readonly #clock: Clock;
-  /** The lanes, while their state can be vouched for (S8). */
-  readonly #vouched: () => LaneGroup | undefined;
+  /** The lanes, while their state can be vouched for (S8). @throws TandemError that says why it cannot be. */
+  readonly #vouched: () => LaneGroup;
   readonly #header: () => SnapshotHeader;
   #current: SnapshotTaking | undefined;
   /** A store has one cut at a time. */
@@ -23,7 +23,7 @@ export class AppSnapshots {
   #number = 0;
   #counts: SnapshotCounts = { taken: 0, failed: 0, lastTook_ms: undefined };
 
-  constructor(clock: Clock, vouched: () => LaneGroup | undefined, header: () => SnapshotHeader) {
+  constructor(clock: Clock, vouched: () => LaneGroup, header: () => SnapshotHeader) {
     this.#clock = clock;
     this.#vouched = vouched;
     this.#header = header;
@@ -44,7 +44,7 @@ export class AppSnapshots {
 
   /**
    * A snapshot taken now, gzip; `onPositions` gets the positions of the cuts when the stream has ended.
-   * @throws TandemError `not-vouched` while there is no state that can be vouched for.
+   * @throws TandemError `not-vouched` while there is no state that can be vouched for, `app-failed` when there will be none.
    */
   async *take(onPositions?: (positions: PositionTexts) => void): AsyncGenerator<Uint8Array, void, undefined> {
     const turn = this.#queue;
@@ -56,15 +56,7 @@ export class AppSnapshots {
     let complete = false;
     try {
       await turn;
-      const group = this.#vouched();
-      const header = this.#header();
-      if (group === undefined) {
-        throw new TandemError(
-          'not-vouched',
-          `app '${header.app}' has no state here that can be vouched for yet; ask again later`,
-        );
-      }
-      const taking = new SnapshotTaking(group, ++this.#number, header);
+      const taking = new SnapshotTaking(this.#vouched(), ++this.#number, this.#header());
       this.#current = taking;
       yield* taking.stream();
       complete = true;

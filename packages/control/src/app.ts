@@ -1,8 +1,8 @@
 // One app on this node: its lanes, where its state comes from, its publishers, its snapshots and its restarts.
 import type { Described, LaneFailure } from './lane-group.ts';
 import type { FromLane, LaneStatus, PositionTexts } from '@tandem/lane';
-import type { AppName, Epoch, PairEvent, PublisherName } from '@tandem/pair';
-import type { Coordinator, SnapshotStore, Timer } from '@tandem/ports';
+import type { AppName, Epoch, Member, PairEvent, PublisherName } from '@tandem/pair';
+import { TandemError, type Coordinator, type SnapshotStore, type Timer } from '@tandem/ports';
 import { formatVersion } from '@tandem/snapshot';
 import { AppOrigin, type RestoreFrom } from './app-origin.ts';
 import { AppSnapshots, type SnapshotCounts } from './app-snapshots.ts';
@@ -46,6 +46,8 @@ export class NodeApp {
   /** When it came in sync after its last start. */
   #inSyncSince_ms = Number.POSITIVE_INFINITY;
   #restartTimer: Timer | undefined;
+  /** Why it is not started again. */
+  #failedForGood: string | undefined;
   #closed = false;
 
   constructor(options: AppOptions, host: AppHost) {
@@ -69,7 +71,7 @@ export class NodeApp {
     const { description } = options;
     this.#snapshots = new AppSnapshots(
       clock,
-      () => (this.#vouched ? this.#group : undefined),
+      () => this.#vouchedGroup(),
       () => ({
         format: formatVersion,
         pair,
@@ -101,6 +103,11 @@ export class NodeApp {
 
   get inSync(): boolean {
     return this.#inSync;
+  }
+
+  /** It has failed there for good: what has been published has to be learnt from the sink. */
+  hasFailedOn(peer: Member): boolean {
+    return this.#origin.failedOn === peer.incarnation;
   }
 
   /** Durable published positions as last heard, by publisher and task. */
@@ -193,6 +200,16 @@ export class NodeApp {
     this.#origin.giveUp('the node is closing');
     this.#snapshots.fail('the node is closing');
     await this.#group?.close(closeLimit_ms);
+  }
+
+  #vouchedGroup(): LaneGroup {
+    if (this.#vouched && this.#group !== undefined) return this.#group;
+    if (this.#failedForGood !== undefined) {
+      const reason = `app '${this.name}' has failed here and is not started again: ${this.#failedForGood}`;
+      throw new TandemError('app-failed', reason);
+    }
+    const reason = `app '${this.name}' has no state here that can be vouched for yet; ask again later`;
+    throw new TandemError('not-vouched', reason);
   }
 
   #post(message: Parameters<LaneGroup['post']>[0]): void {
@@ -337,7 +354,10 @@ export class NodeApp {
       'an app failed',
     );
     this.#host.raise({ type: 'app-failed', at_ms: now_ms, app: this.name, reason: failure.reason, willRestart });
-    if (!willRestart) return;
+    if (!willRestart) {
+      this.#failedForGood = failure.reason;
+      return;
+    }
     const backoff_ms = limits.restartBackoff_ms * 2 ** this.#restarts;
     this.#restarts++;
     this.#restartTimer = clock.after(backoff_ms, () => {

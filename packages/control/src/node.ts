@@ -257,7 +257,10 @@ export class Node implements NodeHandle {
     const other = active?.incarnation === this.incarnation || state.held !== undefined ? undefined : active;
     this.#links?.all.follow(other);
     const linked = other !== undefined && state.link?.open === true && this.options.stateSync.live;
-    for (const app of this.apps.values()) app.follow(state.held === undefined && !linked);
+    for (const app of this.apps.values()) {
+      const isTold = linked && !app.hasFailedOn(other);
+      app.follow(state.held === undefined && !isTold);
+    }
     this.#poll?.ask(linked || !this.options.stateSync.live ? undefined : other?.address);
   }
 

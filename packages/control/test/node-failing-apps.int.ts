@@ -119,3 +119,59 @@ it('does not hand over an app to a node whose own copy has failed', async () => 
   expect([role, epoch]).toEqual(['active', 1]);
   expect(await stage.outputs(pair)).toEqual(expectedOutputs(50));
 });
+
+describe('a node that joins when the active has failed an app for good', () => {
+  it.each([
+    ['the newest revision', 1],
+    ['genesis, where no revision is kept', 0],
+  ])('takes it from %s, is handed it over, and publishes exactly what is missing', async (_, revisions) => {
+    const pair = `failed-${revisions}`;
+    const once = { ...lane, maxRestarts: 0 };
+    const active = await stage.start(pair, 'a', { apps: [await stage.faulty('totals', 'throw')], lane: once });
+    await appWhen(active, isLive);
+    await stage.feed(pair, 0, 50);
+    await stage.outputCount(pair, 50);
+    for (let revision = 0; revision < revisions; revision++) await active.persist();
+    await stage.feed(pair, 50, 50);
+    await stage.outputCount(pair, 100);
+    await stage.feed(pair, 100, 1, 666);
+    await stage.feed(pair, 101, 20);
+    await appWhen(active, ({ condition }) => condition === 'failed');
+    const passive = await stage.start(pair, 'b');
+    await appWhen(passive, isLive);
+    await stage.outputCount(pair, 121);
+    expect(await stage.outputs(pair)).toEqual(expectedOutputs(121, { 100: 666 }));
+    expect(passive.logged('has failed this app')).toHaveLength(1);
+    expect((await active.node()).role).toBe('passive');
+  });
+
+  it('learns from the sink what has been published, since the active does not tell', async () => {
+    const pair = 'failed-at-once';
+    const apps = [await stage.code('totals'), await stage.code('others')];
+    const before = await stage.start(pair, 'a', { apps });
+    await appWhen(before, isLive);
+    await stage.feed(pair, 0, 100);
+    await stage.outputCount(pair, 100);
+    await before.persist();
+    await stage.feed(pair, 100, 300);
+    await stage.outputCount(pair, 400);
+    await before.handle.stop();
+    await stage.feed(pair, 400, 1, 666);
+    await stage.feed(pair, 401, 20);
+    // Its app fails on its way to the end of the input, before it could have been opened.
+    const faulty = await stage.faulty('totals', 'throw');
+    const spec = { queueLimit_bytes: 4_096, inSyncLag_inputs: 10 };
+    const active = await stage.start(pair, 'a', {
+      apps: [faulty, apps[1] ?? faulty],
+      lane: { ...lane, maxRestarts: 0 },
+    });
+    await appWhen(active, ({ condition }) => condition === 'failed');
+    await appWhen(active, isLive, 'others');
+    const passive = await stage.start(pair, 'b', { apps, spec });
+    await appWhen(passive, isLive);
+    await stage.outputCount(pair, 421);
+    expect(await stage.outputs(pair)).toEqual(expectedOutputs(421, { 400: 666 }));
+    await stage.outputCount(pair, 421, 'others');
+    expect(await stage.outputs(pair, 'others')).toEqual(expectedOutputs(421, { 400: 666 }));
+  });
+});

@@ -12,7 +12,7 @@ export interface Refusal {
 }
 
 /** Conflicts with what the node is or has at the moment; asking again later, or another node, may help. */
-const conflicts: ReadonlySet<string> = new Set(['not-active', 'not-vouched']);
+const conflicts: ReadonlySet<string> = new Set(['not-active', 'not-vouched', 'app-failed']);
 const missing: ReadonlySet<string> = new Set(['revision-missing']);
 
 /** Anything thrown on the way to an answer. What is not meant for people keeps its message to the log. */

@@ -36,6 +36,7 @@ export interface NodeChoices {
   readonly advertise?: string;
   readonly persistence?: NodeOptions['persistence'];
   readonly lane?: Partial<NodeOptions['lane']>;
+  readonly spec?: Partial<Pick<LaneSpec, 'queueLimit_bytes' | 'inSyncLag_inputs'>>;
 }
 
 export interface Answer {
@@ -170,7 +171,7 @@ export class Stage {
       },
       coordinator: createPostgresCoordinator({ ...postgres, sessionTimeout_ms: 1_000, clock: systemClock }),
       store: createPostgresSnapshotStore(postgres),
-      apps: codes.map((code) => ({ ...code, lanes: this.#lanes(pair, code, choices.lanes ?? 1) })),
+      apps: codes.map((code) => ({ ...code, lanes: this.#lanes(pair, code, choices) })),
       stateSync: { live: choices.live ?? true, retry_ms: choices.retry_ms ?? 60_000 },
       outputSync: { interval_ms: 200 },
       persistence: choices.persistence ?? { interval_ms: 600_000, keep: 3 },
@@ -236,7 +237,7 @@ export class Stage {
     return { bundle, description: await describeApp(bundle) };
   }
 
-  #lanes(pair: string, { description: { app } }: Code, lanes: number): LaneSpec[] {
+  #lanes(pair: string, { description: { app } }: Code, { lanes = 1, spec = {} }: NodeChoices): LaneSpec[] {
     const use = { adapter: 'postgres', system: { url: this.url, schema: 'tandem' } };
     const log = (name: string, partitions = 1) => ({ log: `${pair}.${name}`, create: { partitions } });
     return Array.from({ length: lanes }, (_, lane) => ({
@@ -251,6 +252,7 @@ export class Stage {
       publishMaxBytes: 1 << 20,
       inSyncLag_inputs: 1_000,
       slice_ms: 8,
+      ...spec,
     }));
   }
 }
