@@ -18,6 +18,15 @@ export interface PublishedState {
   forget(app: string): Promise<void>;
 }
 
+/** What keeps records of input logs from being deleted, on behalf of an app. */
+export interface InputHold {
+  /** What is held, for people: `log orders`. */
+  read(app: string): Promise<readonly string[]>;
+  /** Holds all that is there, until the app has stored a revision again. */
+  keepAll(app: string): Promise<void>;
+  release(app: string): Promise<void>;
+}
+
 export interface Adapter {
   /** Its key in the configuration, and the name of the publisher that writes an app's sinks on this system. */
   readonly name: string;
@@ -41,6 +50,7 @@ export interface Adapter {
   /** One line that says what was found there. @throws TandemError where it cannot be reached or used. */
   reach(context: SystemContext): Promise<string>;
   published?(context: SystemContext): PublishedState;
+  inputs?(context: SystemContext): InputHold;
   /** Values that must never be shown. */
   secrets?(system: unknown): readonly string[];
 }

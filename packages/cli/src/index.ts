@@ -1,4 +1,4 @@
-export { adapters, type Adapter, type PublishedState, type SystemContext } from './adapters.ts';
+export { adapters, type Adapter, type InputHold, type PublishedState, type SystemContext } from './adapters.ts';
 export {
   loadConfiguration,
   parseConfiguration,

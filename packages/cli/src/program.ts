@@ -153,6 +153,10 @@ function makeProgram(terminal: Terminal, done: Done): Command {
       '--republish',
       'forget what has been published, too: every output is published again, consumers see duplicates',
     )
+    .option(
+      '--release-inputs',
+      'give up its hold on the records of input logs, too: for an application that does not come back',
+    )
     .action(async (app: string, options: ResetOptions) => {
       done(await reset(app, options, terminal));
     });

@@ -66,7 +66,8 @@ export async function forgetReader(system: PostgresSystem, reader: string): Prom
   });
 }
 
-async function withConnection<T>(
+/** A connection to tables that are up to date, for one piece of work. */
+export async function withConnection<T>(
   system: PostgresSystem,
   work: (connection: Connection, schema: string) => Promise<T>,
 ): Promise<T> {

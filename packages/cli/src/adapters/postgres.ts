@@ -3,6 +3,9 @@ import {
   createPostgresCoordinator,
   createPostgresSnapshotStore,
   forgetPublished,
+  forgetReader,
+  heldLogs,
+  holdWhatIsThere,
   migrate,
   openConnection,
   postgresCoordinatorSchema,
@@ -61,6 +64,18 @@ export const postgres: Adapter = {
       },
       async forget(app) {
         await forgetPublished(system, context.pair, app);
+      },
+    };
+  },
+  inputs(context) {
+    const system = systemOf(context);
+    // As the lanes call themselves.
+    const reader = (app: string): string => `${context.pair}/${app}`;
+    return {
+      read: async (app) => (await heldLogs(system, reader(app))).map((log) => `log ${log}`),
+      keepAll: (app) => holdWhatIsThere(system, reader(app)),
+      async release(app) {
+        await forgetReader(system, reader(app));
       },
     };
   },

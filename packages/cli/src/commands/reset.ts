@@ -3,7 +3,7 @@ import type { RevisionInfo, VersionedAppRecord } from '@tandem/ports';
 import { TandemError } from '@tandem/ports';
 import { makeCoordinator, makeStore } from '../composition.ts';
 import type { Configuration } from '../configuration/load.ts';
-import type { PublishedState } from '../adapters.ts';
+import type { Adapter, SystemContext } from '../adapters.ts';
 import { adapterNamed, configurationOf, contextOf, lookAtPair, type TargetOptions } from '../targets.ts';
 import { roughSize, type Terminal } from '../terminal.ts';
 import { showPositions } from './snapshot.ts';
@@ -15,6 +15,17 @@ export interface ResetOptions extends TargetOptions {
   readonly force?: boolean;
   /** Forget what has been published, too. */
   readonly republish?: boolean;
+  /** Give up its hold on the records of input logs, too: it does not come back. */
+  readonly releaseInputs?: boolean;
+}
+
+/** What is kept of an app, and what of it the options ask to delete. */
+interface Kept {
+  readonly revisions: readonly RevisionInfo[];
+  readonly record: VersionedAppRecord | undefined;
+  /** Undefined where it stays. */
+  readonly published: readonly string[] | undefined;
+  readonly inputs: readonly string[];
 }
 
 export async function reset(app: string, options: ResetOptions, terminal: Terminal): Promise<number> {
@@ -24,24 +35,30 @@ export async function reset(app: string, options: ResetOptions, terminal: Termin
   const store = makeStore(configuration);
   try {
     const coordinator = makeCoordinator(configuration);
-    const republish = options.republish === true;
-    const revisions = await store.list(app);
-    const record = await coordinator.readAppRecord(app);
-    const published = republish ? publishedStates(configuration) : [];
-    const publishedLines = (await Promise.all(published.map((state) => state.read(app)))).flat();
-    if (revisions.length === 0 && record === undefined && publishedLines.length === 0) {
-      const text = `nothing is kept of an app '${app}' in pair ${configuration.pair}. Apps have the name that defineApp was given`;
-      throw new TandemError('no-such-app', text, { blame: 'user' });
-    }
-    terminal.out(plan(app, configuration, revisions, record, republish ? publishedLines : undefined));
+    const published = partsOf(configuration, (adapter, context) => adapter.published?.(context));
+    const inputs = partsOf(configuration, (adapter, context) => adapter.inputs?.(context));
+    const read = async (of: readonly { read(app: string): Promise<readonly string[]> }[]): Promise<string[]> =>
+      (await Promise.all(of.map((part) => part.read(app)))).flat();
+    const kept: Kept = {
+      revisions: await store.list(app),
+      record: await coordinator.readAppRecord(app),
+      published: options.republish === true ? await read(published) : undefined,
+      inputs: await read(inputs),
+    };
+    refuseNothing(app, configuration, kept, options);
+    terminal.out(plan(app, configuration, kept, options));
     if (!(await agreed(app, options, terminal))) {
       terminal.out('nothing was deleted\n');
       return 1;
     }
     await refuseWhileAlive(configuration, options);
-    // The record goes last: as long as it is there, a reset that broke off half-way can be repeated.
+    const isReleasing = options.releaseInputs === true;
+    // First, while the revisions still hold what is there; and the record goes last: as long as it is there, a reset
+    // that broke off half-way can be repeated.
+    if (!isReleasing) for (const hold of inputs) await hold.keepAll(app);
     await store.deleteAll(app);
-    for (const state of published) await state.forget(app);
+    if (options.republish === true) for (const state of published) await state.forget(app);
+    if (isReleasing) for (const hold of inputs) await hold.release(app);
     await coordinator.deleteAppRecord(app);
     terminal.out(`${app} begins afresh when its nodes start\n`);
     return 0;
@@ -59,19 +76,29 @@ async function refuseWhileAlive(configuration: Configuration, options: ResetOpti
   throw new TandemError('node-alive', text, { blame: 'user' });
 }
 
-function publishedStates(configuration: Configuration): PublishedState[] {
+/** A part of each external system in use, where it has that part. */
+function partsOf<Part>(
+  configuration: Configuration,
+  make: (adapter: Adapter, context: SystemContext) => Part | undefined,
+): Part[] {
   return Object.keys(configuration.systems).flatMap(
-    (name) => adapterNamed(name).published?.(contextOf(configuration, name)) ?? [],
+    (name) => make(adapterNamed(name), contextOf(configuration, name)) ?? [],
   );
 }
 
-function plan(
-  app: string,
-  configuration: Configuration,
-  revisions: readonly RevisionInfo[],
-  record: VersionedAppRecord | undefined,
-  published: readonly string[] | undefined,
-): string {
+function refuseNothing(app: string, { pair }: Configuration, kept: Kept, options: ResetOptions): void {
+  const { revisions, record, published = [], inputs } = kept;
+  if (revisions.length > 0 || record !== undefined || published.length > 0) return;
+  if (inputs.length > 0 && options.releaseInputs === true) return;
+  const text =
+    inputs.length === 0
+      ? `nothing is kept of an app '${app}' in pair ${pair}. Apps have the name that defineApp was given`
+      : `nothing is kept of app '${app}' in pair ${pair} but its hold on the records of ${inputs.join(', ')}. --release-inputs gives it up`;
+  throw new TandemError('no-such-app', text, { blame: 'user' });
+}
+
+function plan(app: string, configuration: Configuration, kept: Kept, options: ResetOptions): string {
+  const { revisions, record, published, inputs } = kept;
   const lines = [`This deletes, of app ${app} in pair ${configuration.pair}:`];
   if (revisions.length === 0) lines.push('  no revision: none is kept');
   for (const { revision, size_bytes, createdAt_ms, positions } of revisions) {
@@ -81,12 +108,17 @@ function plan(
   if (record === undefined) lines.push('  no record of where it began: none is kept');
   else lines.push(`  the record of where it began: ${showPositions(record.record.genesis)}`);
   for (const line of published ?? []) lines.push(`  ${line}`);
+  if (options.releaseInputs === true) for (const held of inputs) lines.push(`  its hold on the records of ${held}`);
   lines.push(
     'Its state is lost. It begins again at startFrom, as if it had never run.',
     published === undefined
       ? 'What has been published counts as published: outputs of those inputs are not published again (--republish does).'
       : 'What has been published is forgotten: every output from the beginning is published again, and consumers see duplicates.',
   );
+  if (inputs.length > 0 && options.releaseInputs !== true) {
+    const stay = `What ${inputs.join(', ')} holds now is kept until it has stored a revision again (--release-inputs lets go).`;
+    lines.push(stay);
+  }
   return `${lines.join('\n')}\n`;
 }
 
