@@ -9,6 +9,7 @@ import type { LaneGroup } from './lane-group.ts';
 import type { AppOptions } from './options.ts';
 import { fetchSnapshot } from './peer-http.ts';
 import { StateTries } from './state-tries.ts';
+import { StoredContent } from './stored-content.ts';
 
 /** Whoever says this has been given the time already, or will not have anything else to say soon. */
 const notSoon: ReadonlySet<string> = new Set(['not-vouched', 'no-usable-revision']);
@@ -243,7 +244,10 @@ export class AppOrigin {
     return undefined;
   }
 
-  /** Newest revision that fits and is whole; where none is kept, genesis; where that is not recorded, unborn. */
+  /**
+   * Newest revision that fits and is whole; where none is kept, genesis; where that is not recorded, unborn. A revision
+   * that could not be read is there all the same: it is asked for again, and genesis is no way round it.
+   */
   async #fromStore(run: number): Promise<void> {
     const { name, options } = this.#host;
     const genesis = await this.#readGenesis();
@@ -251,19 +255,32 @@ export class AppOrigin {
     if (run !== this.#run) return;
     if (kept[0] !== undefined) this.#refuseOtherCode(kept[0]);
     const revisions = kept.filter((revision) => reaches(revision.positions, this.#reach));
-    for (const revision of revisions) {
+    let unread: Error | undefined;
+    for (const { revision } of revisions) {
+      const content = new StoredContent(this.#host.store.read(name, revision));
       try {
-        await this.#pour(this.#host.store.read(name, revision.revision));
+        await this.#pour(content);
         this.#reach = undefined;
         return;
       } catch (thrown) {
-        const reason = toError(thrown).message;
         if (run !== this.#run) return;
-        options.log.error(
-          { app: name, revision: revision.revision, reason },
-          'a revision cannot be used; trying the one before',
-        );
+        const reason = toError(thrown).message;
+        if (content.failure === undefined) {
+          options.log.error({ app: name, revision, reason }, 'a revision cannot be used; trying the one before');
+          continue;
+        }
+        unread ??= content.failure;
+        // It is there, and may be read in a moment: one before it is only better when that has gone on for a while.
+        if (this.#tries.areQuick) break;
+        options.log.error({ app: name, revision, reason }, 'a revision cannot be read; trying the one before');
       }
+    }
+    if (unread !== undefined) {
+      throw new TandemError(
+        'revisions-unread',
+        `the revisions of app '${name}' cannot be read at the moment: ${unread.message}`,
+        { cause: unread },
+      );
     }
     if (genesis === undefined) {
       if (revisions.length > 0) {

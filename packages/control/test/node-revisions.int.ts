@@ -1,4 +1,5 @@
 // A node and the revisions it finds: damaged ones, missing ones, and those of other code.
+import { DatabaseProxy } from './support/database-proxy.ts';
 import { appWhen, eventually, expectedOutputs, isLive, Stage, type RunningNode } from './support/stage.ts';
 
 jest.setTimeout(60_000);
@@ -75,6 +76,53 @@ it('replays from genesis when every revision is damaged, and publishes nothing t
   const node = await stage.start('all-damaged', 'a');
   await goesOnExactly('all-damaged', node, 300);
   expect(node.logged('a revision cannot be used')).toHaveLength(2);
+});
+
+it('waits for a store that cannot be read for the moment, and does not take that for damage or for nothing', async () => {
+  const pair = 'store-unreadable';
+  await ranOnce(pair, 2);
+  // Only the newest revision has all that it needs: neither the one before nor genesis leads anywhere.
+  await stage.sql(`DELETE FROM tandem."log_${pair}.orders" WHERE "offset" < 200`);
+  const proxy = await DatabaseProxy.open(stage.url);
+  try {
+    proxy.endOn = /COPY \(SELECT seq/;
+    const node = await stage.start(pair, 'a', { storeUrl: proxy.url });
+    const tries = () => node.logged('its state could not be had').map((line) => line['retry_ms']);
+    await eventually('some tries', () => Promise.resolve(tries().length >= 4 ? true : undefined));
+    expect(tries().slice(0, 4)).toEqual([100, 500, 2_000, 5_000]);
+    const { condition, reason, restarts } = await node.app();
+    expect([condition, restarts]).toEqual(['inactive', 0]);
+    expect(reason).toMatch(/^the revisions of app 'totals' cannot be read at the moment: .*store failed/);
+    expect((await node.node()).troubles).toEqual([`app totals: ${String(reason)}`]);
+    expect(node.logged('a revision cannot be used')).toEqual([]);
+    proxy.endOn = undefined;
+    await goesOnExactly(pair, node, 300);
+    expect(node.logged('an app failed')).toEqual([]);
+  } finally {
+    await stage.stopNodes();
+    await proxy.close();
+  }
+});
+
+it('uses the revision before when the newest alone cannot be read, time and again', async () => {
+  const pair = 'newest-unreadable';
+  await ranOnce(pair, 2);
+  const [newest] = await stage.sql<{ upload: string }>(
+    'SELECT upload::text FROM tandem.snapshot_revision WHERE pair = $1 ORDER BY revision DESC LIMIT 1',
+    [pair],
+  );
+  await stage.sql(`DELETE FROM tandem."log_${pair}.orders" WHERE "offset" < 100`);
+  const proxy = await DatabaseProxy.open(stage.url);
+  try {
+    proxy.endOn = new RegExp(`COPY \\(SELECT seq.*upload = ${String(newest?.upload)} `);
+    const node = await stage.start(pair, 'a', { storeUrl: proxy.url });
+    await goesOnExactly(pair, node, 300);
+    expect(node.logged('its state could not be had')).toHaveLength(3);
+    expect(node.logged('a revision cannot be read')).toMatchObject([{ level: 50, app: 'totals', revision: 2 }]);
+  } finally {
+    await stage.stopNodes();
+    await proxy.close();
+  }
 });
 
 it('refuses the state of another version of the app, naming both, and goes on when the old one is back', async () => {

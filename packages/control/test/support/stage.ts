@@ -36,6 +36,8 @@ export interface NodeChoices {
   readonly advertise?: string;
   readonly persistence?: NodeOptions['persistence'];
   readonly lane?: Partial<NodeOptions['lane']>;
+  /** Where the snapshot store is reached, if not directly. */
+  readonly storeUrl?: string;
   readonly spec?: Partial<Pick<LaneSpec, 'queueLimit_bytes' | 'inSyncLag_inputs'>>;
 }
 
@@ -170,7 +172,7 @@ export class Stage {
         token: choices.token,
       },
       coordinator: createPostgresCoordinator({ ...postgres, sessionTimeout_ms: 1_000, clock: systemClock }),
-      store: createPostgresSnapshotStore(postgres),
+      store: createPostgresSnapshotStore({ ...postgres, url: choices.storeUrl ?? this.url }),
       apps: codes.map((code) => ({ ...code, lanes: this.#lanes(pair, code, choices) })),
       stateSync: { live: choices.live ?? true, retry_ms: choices.retry_ms ?? 60_000 },
       outputSync: { interval_ms: 200 },
