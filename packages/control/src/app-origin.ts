@@ -1,5 +1,5 @@
 // Where an app's state comes from: a peer's snapshot, a revision in the store, or genesis.
-import type { PositionTexts } from '@tandem/lane';
+import type { FailureCode, PositionTexts } from '@tandem/lane';
 import type { AppName, Epoch, Incarnation, Member, PublisherName } from '@tandem/pair';
 import { TandemError, toError, type RevisionInfo } from '@tandem/ports';
 import { agreeOnGenesis, markInitialised, type Genesis } from './app-genesis.ts';
@@ -26,7 +26,7 @@ export interface OriginHost extends AppHost {
   group(): LaneGroup | undefined;
   /** State is about to be replaced: answers of the lanes that came before do not count. */
   onReplacing(): void;
-  fail(reason: string): void;
+  fail(code: FailureCode, reason: string): void;
 }
 
 export class AppOrigin {
@@ -106,7 +106,7 @@ export class AppOrigin {
         this.#startAt(genesis.record.genesis);
       })
       .catch((error: unknown) => {
-        this.#host.fail(`its genesis could not be recorded: ${toError(error).message}`);
+        this.#host.fail('internal', `its genesis could not be recorded: ${toError(error).message}`);
       });
   }
 
@@ -121,7 +121,10 @@ export class AppOrigin {
     this.#readGenesis()
       .then((found) => {
         if (found === undefined) {
-          this.#host.fail('its genesis is not recorded although it has state: published position lost');
+          this.#host.fail(
+            'published-position-lost',
+            'published position lost: its genesis is not recorded although it has state',
+          );
         } else if (wanted()) this.#openWith(epoch, found);
       })
       .catch((error: unknown) => {
@@ -293,7 +296,10 @@ export class AppOrigin {
       return;
     }
     if (!reaches(genesis.record.genesis, this.#reach)) {
-      this.#host.fail('published position lost: no revision reaches back to what the sink says was published');
+      this.#host.fail(
+        'published-position-lost',
+        'published position lost: no revision reaches back to what the sink says was published',
+      );
       return;
     }
     this.#reach = undefined;

@@ -1,9 +1,10 @@
 // One app on this node: its lanes, where its state comes from, its publishers, its snapshots and its restarts.
 import type { Described, LaneFailure } from './lane-group.ts';
-import type { FromLane, LaneStatus, PositionTexts } from '@tandem/lane';
+import type { FailureCode, FromLane, LaneStatus, PositionTexts } from '@tandem/lane';
 import type { AppName, Epoch, Member, PairEvent, PublisherName } from '@tandem/pair';
 import { TandemError, type Coordinator, type SnapshotStore, type Timer } from '@tandem/ports';
 import { formatVersion } from '@tandem/snapshot';
+import { mayRestartCure } from './app-cure.ts';
 import { AppOrigin, type RestoreFrom } from './app-origin.ts';
 import { AppSnapshots, type SnapshotCounts } from './app-snapshots.ts';
 import { LaneGroup } from './lane-group.ts';
@@ -17,6 +18,8 @@ export interface AppHost {
   raise(event: PairEvent): void;
   /** Durable published positions moved by our own publishing. */
   onPublished(app: AppName, publisher: PublisherName, positions: PositionTexts): void;
+  /** Another node of the pair is, or may become, the one that makes state. */
+  newerStateMayCome(): boolean;
   /** The epoch this node last saw, for the snapshot's header. */
   epoch(): Epoch | undefined;
 }
@@ -63,8 +66,8 @@ export class NodeApp {
         this.#vouched = false;
         this.#answered.delete('restored');
       },
-      fail: (reason) => {
-        this.#fail(reason);
+      fail: (code, reason) => {
+        this.#fail(code, reason);
       },
     });
     const { clock, pair } = host.options;
@@ -223,7 +226,8 @@ export class NodeApp {
   #onDescribed(described: Described): void {
     const expected = this.options.description;
     if (described.topologyHash !== expected.topologyHash) {
-      this.#fail('its lanes built another topology than was described; does build() depend on the environment?');
+      const reason = 'its lanes built another topology than was described; does build() depend on the environment?';
+      this.#fail('app-load', reason);
       return;
     }
     if (this.#following) this.#post({ type: 'follow', on: true });
@@ -328,11 +332,12 @@ export class NodeApp {
     this.#origin.initialised(publisher);
   }
 
-  /** Fails the app from this side. */
-  #fail(reason: string): void {
+  /** Fails the app from this side; `internal` for what passes by itself. */
+  #fail(code: FailureCode, reason: string): void {
     const group = this.#group;
     void group?.close(0);
-    this.#onFailed({ lane: 0, code: 'internal', reason, positions: undefined });
+    const blame = code === 'internal' ? 'failure' : 'user';
+    this.#onFailed({ lane: 0, code, reason, blame, positions: undefined });
   }
 
   #onFailed(failure: LaneFailure): void {
@@ -348,7 +353,8 @@ export class NodeApp {
     // The limit was spent on noticing, the rest was good.
     if (now_ms - this.#inSyncSince_ms > restartsForgotten_ms + limits.answerLimit_ms) this.#restarts = 0;
     this.#inSyncSince_ms = Number.POSITIVE_INFINITY;
-    const willRestart = this.#restarts < limits.maxRestarts;
+    const isCurable = mayRestartCure(failure, () => this.#host.newerStateMayCome());
+    const willRestart = isCurable && this.#restarts < limits.maxRestarts;
     log.error(
       { app: this.name, lane: failure.lane, code: failure.code, reason: failure.reason, willRestart },
       'an app failed',

@@ -11,12 +11,13 @@ import {
   type ToLane,
 } from '@tandem/lane';
 import type { PublisherName, TaskId } from '@tandem/pair';
-import type { Clock, Timer } from '@tandem/ports';
+import type { Clock, ErrorBlame, Timer } from '@tandem/ports';
 
 export interface LaneFailure {
   readonly lane: number;
   readonly code: FailureCode;
   readonly reason: string;
+  readonly blame: ErrorBlame;
   /** Published positions that a revision has to reach, when the code says so. */
   readonly positions: PositionTexts | undefined;
 }
@@ -128,7 +129,13 @@ export class LaneGroup {
       slot.askedAt_ms = undefined;
       slot.status = message.status;
     } else if (message.type === 'failed') {
-      this.#fail({ lane, code: message.code, reason: message.reason, positions: message.positions });
+      this.#fail({
+        lane,
+        code: message.code,
+        reason: message.reason,
+        blame: message.blame,
+        positions: message.positions,
+      });
     } else {
       this.#handlers.onMessage(lane, message);
     }
@@ -151,6 +158,7 @@ export class LaneGroup {
           lane,
           code: 'internal',
           reason: `lane ${lane} has not answered for ${this.#answerLimit_ms} ms; does the app loop for ever?`,
+          blame: 'failure',
           positions: undefined,
         });
         return;

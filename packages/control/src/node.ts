@@ -406,6 +406,10 @@ export class Node implements NodeHandle {
       onPublished: (app: AppName, publisher: PublisherName, positions: PositionTexts) => {
         this.#links?.all.publish(app, publisher, positions);
       },
+      newerStateMayCome: () => {
+        const { held, view } = this.#state ?? {};
+        return held === undefined && view?.members.some(({ node }) => node !== this.options.node.id) === true;
+      },
       epoch: () => this.#state?.view?.epoch,
     };
   }

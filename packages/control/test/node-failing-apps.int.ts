@@ -120,6 +120,21 @@ it('does not hand over an app to a node whose own copy has failed', async () => 
   expect(await stage.outputs(pair)).toEqual(expectedOutputs(50));
 });
 
+it('is not started again for a record that it refuses: it would refuse it again', async () => {
+  const pair = 'refused-record';
+  const node = await stage.start(pair, 'a', { lane: { restartBackoff_ms: 60_000 } });
+  await appWhen(node, isLive);
+  await stage.feed(pair, 0, 50);
+  await stage.outputCount(pair, 50);
+  await stage.feedText(pair, 'no order');
+  const { reason, restarts } = await appWhen(node, ({ condition }) => condition === 'failed');
+  expect(reason).toMatch(/position 50/);
+  expect(restarts).toBe(0);
+  expect(node.logged('an app failed')).toMatchObject([{ code: 'invalid-record', willRestart: false }]);
+  expect((await node.node()).role).toBe('active');
+  expect(await stage.outputs(pair)).toEqual(expectedOutputs(50));
+});
+
 describe('a node that joins when the active has failed an app for good', () => {
   it.each([
     ['the newest revision', 1],

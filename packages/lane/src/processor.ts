@@ -181,5 +181,6 @@ function gap(source: string, { partition, wanted, first }: SourceGap): LaneFailu
     wanted < first
       ? `source '${source}' no longer holds ${where}: the first that is there is ${String(first)}; a newer snapshot or a reset is needed`
       : `source '${source}' ends before ${where}; was it deleted and made anew? A reset is needed`,
+    { blame: 'user' },
   );
 }

@@ -51,7 +51,7 @@ export class Restoring {
     return this.#target.tasks.map((identity) => {
       const task = this.#restored.get(identity.id);
       if (task === undefined) {
-        throw refused(`snapshot does not hold task ${identity.id}; were partitions added to its source?`);
+        throw unfit(`snapshot does not hold task ${identity.id}; were partitions added to its source?`);
       }
       return task;
     });
@@ -103,7 +103,7 @@ export class Restoring {
     const stores = task.program.stores.map((store) => store.name);
     if (stores.join('\n') !== begin.stores.join('\n')) {
       task.close();
-      throw refused(
+      throw unfit(
         `snapshot of ${begin.task} holds stores ${begin.stores.join(', ') || 'none'}, the app has ${stores.join(', ') || 'none'}`,
       );
     }
@@ -122,7 +122,7 @@ export class Restoring {
     const ours = this.#target.layouts.map(({ publisher }) => publisher);
     const theirs = begin.publishers.map(({ name }) => name);
     if ([...ours].sort().join('\n') !== [...theirs].sort().join('\n')) {
-      throw refused(
+      throw unfit(
         `snapshot of ${begin.task} was taken with sinks on ${theirs.join(', ')}, this node has them on ${ours.join(', ')}`,
       );
     }
@@ -142,6 +142,14 @@ export class Restoring {
   }
 }
 
+/** It is whole, but not of what is configured here. */
+function unfit(reason: string): LaneFailure {
+  return new LaneFailure('snapshot', `${reason}; use another snapshot, or the configuration it was taken with`, {
+    blame: 'user',
+  });
+}
+
+/** It cannot be right. */
 function refused(reason: string): LaneFailure {
   return new LaneFailure('snapshot', `${reason}; use another snapshot`);
 }

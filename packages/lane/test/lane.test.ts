@@ -349,7 +349,7 @@ describe('a lane fails', () => {
     const lane = made.start();
     await lane.startAt({ 'in/0': '5' });
     const failed = await lane.heard('failed');
-    expect(failed).toMatchObject({ code: 'input-gap' });
+    expect(failed).toMatchObject({ code: 'input-gap', blame: 'user' });
     expect(failed.reason).toMatch(/position 5.*10/);
   });
 

@@ -122,6 +122,7 @@ describe('a snapshot', () => {
     lane.post({ type: 'restore-end' });
     expect(await lane.heard('failed')).toMatchObject({
       code: 'snapshot',
+      blame: 'user',
       reason: expect.stringMatching(/in\/1/) as string,
     });
   });
@@ -141,7 +142,7 @@ describe('a snapshot', () => {
       lane.post({ type: 'restore-begin' });
       lane.post({ type: 'restore-frames', frames });
       lane.post({ type: 'restore-end' });
-      expect(await lane.heard('failed')).toMatchObject({ code: 'snapshot' });
+      expect(await lane.heard('failed')).toMatchObject({ code: 'snapshot', blame: 'failure' });
     }
   });
 

@@ -216,6 +216,14 @@ export class Stage {
     await writer.close();
   }
 
+  /** One record that is no order. */
+  async feedText(pair: string, text: string): Promise<void> {
+    const writer = await openLogWriter({ url: this.url, log: `${pair}.orders`, create: { partitions: 1 } });
+    writer.add('k0', text);
+    await writer.flush();
+    await writer.close();
+  }
+
   async outputs(pair: string, app = 'totals'): Promise<string[]> {
     const rows = await this.sql<{ value: string }>(
       `SELECT convert_from(value, 'UTF8') AS value FROM tandem."log_${pair}.${app}" ORDER BY partition, "offset"`,
