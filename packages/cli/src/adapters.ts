@@ -1,4 +1,5 @@
 // What an adapter brings to a node, and the list of adapters there are. A new one is a file in adapters/ and a line here.
+import type { Epoch } from '@tandem/pair';
 import type { Clock, Coordinator, SnapshotStore } from '@tandem/ports';
 import type * as z from 'zod';
 import { postgres } from './adapters/postgres.ts';
@@ -11,10 +12,13 @@ export interface SystemContext {
   readonly clock: Clock;
 }
 
-/** What `tandem reset --republish` does to the outputs of an app in one external system. */
+/** What has been published of an app in one external system, for tools. */
 export interface PublishedState {
+  /** The highest epoch that has opened a publisher of it there. */
+  highestEpoch(app: string): Promise<Epoch | undefined>;
   /** One line per thing that would be forgotten, for people. */
   read(app: string): Promise<readonly string[]>;
+  /** `tandem reset --republish`. */
   forget(app: string): Promise<void>;
 }
 
@@ -40,6 +44,8 @@ export interface Adapter {
     sessionTimeout_ms(options: unknown): number;
     /** Until it joins it only looks: the view and the app records can be read, and records deleted. */
     create(context: SystemContext, options: unknown): Coordinator;
+    /** Where the pair's epoch is lower it becomes this one, and nobody is active: for one that lost what it knew. */
+    raiseEpoch(context: SystemContext, options: unknown, epoch: Epoch): Promise<void>;
   };
   readonly store?: {
     readonly schema: z.ZodType;

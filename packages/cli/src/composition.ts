@@ -8,7 +8,8 @@ import { TandemError } from '@tandem/ports';
 import type { Logger } from 'pino';
 import { bindingMistakes } from './bindings.ts';
 import type { AppConfiguration, Configuration } from './configuration/load.ts';
-import { adapterNamed, contextOf } from './targets.ts';
+import { refuseLostCoordinator } from './lost-coordinator.ts';
+import { adapterNamed, contextOf, makeCoordinator, makeStore } from './systems.ts';
 
 /** Longest run of processing before a lane's event loop gets its turn. */
 const slice_ms = 10;
@@ -108,6 +109,10 @@ export async function runNode(configuration: Configuration, log: Logger): Promis
   for (const adapter of Object.keys(configuration.systems)) {
     await adapterNamed(adapter).prepare?.(contextOf(configuration, adapter));
   }
+  await refuseLostCoordinator(
+    configuration,
+    loaded.map(({ description }) => description.app),
+  );
   const apps: AppOptions[] = loaded.map((app) => ({
     description: app.description,
     bundle: app.bundle,
@@ -129,18 +134,4 @@ export async function runNode(configuration: Configuration, log: Logger): Promis
     clock: systemClock,
     log,
   });
-}
-
-export function makeCoordinator(configuration: Configuration) {
-  const { adapter, options } = configuration.coordinator;
-  const made = adapterNamed(adapter).coordinator?.create(contextOf(configuration, adapter), options);
-  if (made === undefined) throw new Error(`${adapter} is no coordinator`);
-  return made;
-}
-
-export function makeStore(configuration: Configuration) {
-  const { adapter, options } = configuration.store;
-  const made = adapterNamed(adapter).store?.create(contextOf(configuration, adapter), options);
-  if (made === undefined) throw new Error(`${adapter} is no snapshot store`);
-  return made;
 }

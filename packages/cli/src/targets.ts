@@ -1,11 +1,11 @@
 // Finds the nodes that a command is about: from --url, else from the configuration and the coordinator's view.
 import type { View } from '@tandem/pair';
 import { TandemError, toError } from '@tandem/ports';
-import { systemClock } from '@tandem/lane';
-import { adapters, type Adapter, type SystemContext } from './adapters.ts';
+import { adapters } from './adapters.ts';
 import { loadConfiguration, type Configuration } from './configuration/load.ts';
 import { hide } from './configuration/secrets.ts';
 import { NodeClient } from './nodes.ts';
+import { lookAtPair } from './systems.ts';
 import type { Terminal } from './terminal.ts';
 
 export const defaultFile = './tandem.yaml';
@@ -31,24 +31,6 @@ export function configurationFile(options: TargetOptions, { environment }: Pick<
 
 export function configurationOf(options: TargetOptions, terminal: Terminal): Configuration {
   return loadConfiguration(configurationFile(options, terminal), terminal.environment, adapters);
-}
-
-export function adapterNamed(name: string): Adapter {
-  const adapter = adapters.find((one) => one.name === name);
-  if (adapter === undefined) throw new Error(`no adapter '${name}'`);
-  return adapter;
-}
-
-export function contextOf(configuration: Configuration, adapter: string): SystemContext {
-  return { pair: configuration.pair, system: configuration.systems[adapter], clock: systemClock };
-}
-
-/** Asks without joining. @throws TandemError when it cannot be reached. */
-export function lookAtPair(configuration: Configuration): Promise<View> {
-  const { adapter, options } = configuration.coordinator;
-  const coordinator = adapterNamed(adapter).coordinator?.create(contextOf(configuration, adapter), options);
-  if (coordinator === undefined) throw new Error(`${adapter} is no coordinator`);
-  return coordinator.readView();
 }
 
 export async function findTargets(options: TargetOptions, terminal: Terminal): Promise<Targets> {

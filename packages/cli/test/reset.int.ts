@@ -132,3 +132,69 @@ test('after a reset the app begins with the first record there is, whatever othe
   expect(await site.tandem(['snapshot', 'take', 'orders'], asA)).toMatchObject({ code: 0 });
   await held('15 15');
 });
+
+describe('when the coordinator has lost what it kept and the rest has not', () => {
+  /** Twenty orders published and a revision stored in epoch 8, nobody alive; then these tables are emptied. */
+  async function lose(...tables: readonly string[]): Promise<number> {
+    await appendOrders(20);
+    await site.sql(`INSERT INTO tandem.pair (pair, epoch) VALUES ('orders', 7)`);
+    const port = await freePort();
+    await storeRevision(port);
+    for (const table of tables) await site.sql(`DELETE FROM tandem.${table}`);
+    return port;
+  }
+
+  /** Starts the node, has it store a revision, and ends it in good order. */
+  async function storeRevision(port: number): Promise<void> {
+    const node = site.run('a', port);
+    await eventually('a revision is stored', async () => {
+      const { code, error } = await site.tandem(['snapshot', 'take', 'orders'], site.environment('a', port));
+      if (code === 0) return true;
+      throw new Error(`${error} ${node.out()}`);
+    });
+    node.child.kill('SIGTERM');
+    expect(await node.ended).toMatchObject({ code: 0, error: '' });
+  }
+
+  const totals = async () => (await site.sql(`SELECT 1 FROM tandem.log_totals`)).length;
+  const epoch = async () => Number((await site.sql<{ epoch: string }>('SELECT epoch FROM tandem.pair'))[0]?.epoch);
+
+  it('a node does not start and says so, and a reset goes on above the epochs that were', async () => {
+    const port = await lose('pair', 'member', 'app_record');
+    expect(await site.run('a', port).ended).toMatchObject({
+      code: 2,
+      error:
+        "tandem: the coordinator (postgres) of pair orders knows no epoch, but the snapshot store has seen epoch 8 of app 'orders': it has lost what it kept, or is another one. Restore or correct it, or give up the state with 'tandem reset orders'\n",
+    });
+    const found = await reset(['orders', '--yes']);
+    expect(found).toMatchObject({ code: 0, error: '' });
+    expect(found.out).toContain("The pair's epoch is raised to 8, which the snapshot store has seen.\n");
+    await storeRevision(port);
+    expect(await epoch()).toBe(9);
+    expect(await totals()).toBe(20);
+  });
+
+  it('a reset that publishes everything again stores revisions again, too', async () => {
+    const port = await lose('pair', 'member', 'app_record');
+    await site.sql(`INSERT INTO tandem.pair (pair, epoch) VALUES ('orders', 1)`);
+    const found = await reset(['orders', '--yes', '--republish']);
+    expect(found).toMatchObject({ code: 0, error: '' });
+    expect(found.out).toContain("The pair's epoch is raised from 1 to 8, which the snapshot store has seen.\n");
+    await storeRevision(port);
+    expect(await epoch()).toBe(9);
+    expect(await totals()).toBe(40);
+  });
+
+  it('revisions without a record of where the app began are noticed, and an epoch that only fences remember', async () => {
+    const port = await lose('app_record');
+    expect(await site.run('a', port).ended).toMatchObject({
+      code: 2,
+      error:
+        "tandem: the coordinator (postgres) of pair orders does not know where app 'orders' began, but the snapshot store has revisions of it: it has lost what it kept, or is another one. Restore or correct it, or give up the state with 'tandem reset orders'\n",
+    });
+    expect(await reset(['orders', '--yes'])).toMatchObject({ code: 0, error: '' });
+    await site.sql('DELETE FROM tandem.pair');
+    expect(await reset(['orders', '--yes'])).toMatchObject({ code: 0, error: '' });
+    expect(await epoch()).toBe(8);
+  });
+});

@@ -41,7 +41,9 @@ export interface SnapshotStore {
   read(app: AppName, revision: number): AsyncIterable<Uint8Array>;
   /** Keeps the newest `keep` revisions, deletes the rest and gives their space back. */
   prune(app: AppName, keep: number): Promise<readonly number[]>;
-  /** Deletes every revision of the app (`tandem reset`). */
+  /** The highest epoch that has written of the app: older ones are refused. Undefined: none has. */
+  highestEpoch(app: AppName): Promise<Epoch | undefined>;
+  /** Deletes every revision of the app (`tandem reset`); older epochs are refused all the same. */
   deleteAll(app: AppName): Promise<number>;
   close(): Promise<void>;
 }

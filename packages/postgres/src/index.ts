@@ -12,5 +12,5 @@ export * from './log-configuration.ts';
 export { LogWriter, openLogWriter, type Appended, type LogWriterOptions, type RecordOptions } from './log-writer.ts';
 export { createPostgresPublisher, type PublisherOptions, type PublisherSettings } from './publisher.ts';
 export { forgetPublished, forgetReader, readPublished, type StoredPublisher } from './publisher-stored.ts';
-export { heldLogs, holdWhatIsThere } from './reset.ts';
+export { heldLogs, highestFence, holdWhatIsThere, raiseEpoch } from './reset.ts';
 export { createPostgresSource, type SourceOptions } from './source-log.ts';

@@ -1,7 +1,7 @@
 // Revisions in PostgreSQL: chunk rows, and a head row that makes them visible. All of a write is one transaction, so
 // a torn or fenced one was never there; the fence is taken last, so that nobody waits for it longer than a commit.
 import { once } from 'node:events';
-import { asEpoch, type AppName, type TaskId } from '@tandem/pair';
+import { asEpoch, type AppName, type Epoch, type TaskId } from '@tandem/pair';
 import {
   TandemError,
   toError,
@@ -146,6 +146,16 @@ class PostgresSnapshotStore implements SnapshotStore {
       `SELECT revision FROM ${this.#schema}.snapshot_revision WHERE pair = $1 AND app = $2 ORDER BY revision DESC OFFSET $3`,
       [keep],
     );
+  }
+
+  async highestEpoch(app: AppName): Promise<Epoch | undefined> {
+    return this.#connected(async (connection) => {
+      const { rows } = await connection.query<{ epoch: string }>(
+        `SELECT epoch::text FROM ${this.#schema}.snapshot_fence WHERE pair = $1 AND app = $2`,
+        [this.#options.pair, app],
+      );
+      return rows[0] && asEpoch(Number(rows[0].epoch));
+    });
   }
 
   async deleteAll(app: AppName): Promise<number> {

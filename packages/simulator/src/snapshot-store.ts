@@ -103,6 +103,11 @@ class MemorySnapshotStore implements SnapshotStore {
     return dropped;
   }
 
+  async highestEpoch(app: AppName): Promise<Epoch | undefined> {
+    this.#check();
+    return Promise.resolve(this.#revisions.apps.get(app)?.epoch);
+  }
+
   async deleteAll(app: AppName): Promise<number> {
     this.#check();
     const kept = this.#revisions.apps.get(app)?.kept;

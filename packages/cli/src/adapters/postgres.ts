@@ -5,6 +5,7 @@ import {
   forgetPublished,
   forgetReader,
   heldLogs,
+  highestFence,
   holdWhatIsThere,
   migrate,
   openConnection,
@@ -13,6 +14,7 @@ import {
   postgresSourceSchema,
   postgresStoreSchema,
   postgresSystemSchema,
+  raiseEpoch,
   readPublished,
   type PostgresCoordinatorSettings,
   type PostgresSystem,
@@ -39,6 +41,7 @@ export const postgres: Adapter = {
       const { sessionTimeout: sessionTimeout_ms } = options as PostgresCoordinatorSettings;
       return createPostgresCoordinator({ url, schema, pair, sessionTimeout_ms, clock });
     },
+    raiseEpoch: (context, _options, epoch) => raiseEpoch(systemOf(context), context.pair, epoch),
   },
   store: {
     schema: postgresStoreSchema,
@@ -54,6 +57,7 @@ export const postgres: Adapter = {
   published(context) {
     const system = systemOf(context);
     return {
+      highestEpoch: (app) => highestFence(system, context.pair, app),
       async read(app) {
         const stored = await readPublished(system, context.pair, app);
         return stored.flatMap(({ publisher, positions, epoch }) => {

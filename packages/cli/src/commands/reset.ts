@@ -1,10 +1,11 @@
 // tandem reset: forgets what is kept of an app, so that it begins afresh. Only while no node is alive.
+import type { Epoch } from '@tandem/pair';
 import type { RevisionInfo, VersionedAppRecord } from '@tandem/ports';
 import { TandemError } from '@tandem/ports';
-import { makeCoordinator, makeStore } from '../composition.ts';
 import type { Configuration } from '../configuration/load.ts';
-import type { Adapter, SystemContext } from '../adapters.ts';
-import { adapterNamed, configurationOf, contextOf, lookAtPair, type TargetOptions } from '../targets.ts';
+import { highestFence, type Fence } from '../lost-coordinator.ts';
+import { adapterNamed, contextOf, lookAtPair, makeCoordinator, makeStore, partsOf } from '../systems.ts';
+import { configurationOf, type TargetOptions } from '../targets.ts';
 import { roughSize, type Terminal } from '../terminal.ts';
 import { showPositions } from './snapshot.ts';
 
@@ -26,6 +27,9 @@ interface Kept {
   /** Undefined where it stays. */
   readonly published: readonly string[] | undefined;
   readonly inputs: readonly string[];
+  /** Set where it has seen an epoch that the coordinator does not know. */
+  readonly ahead: Fence | undefined;
+  readonly epoch: Epoch | undefined;
 }
 
 export async function reset(app: string, options: ResetOptions, terminal: Terminal): Promise<number> {
@@ -39,7 +43,11 @@ export async function reset(app: string, options: ResetOptions, terminal: Termin
     const inputs = partsOf(configuration, (adapter, context) => adapter.inputs?.(context));
     const read = async (of: readonly { read(app: string): Promise<readonly string[]> }[]): Promise<string[]> =>
       (await Promise.all(of.map((part) => part.read(app)))).flat();
+    const fence = await highestFence(configuration, store, app);
+    const { epoch } = await lookAtPair(configuration);
     const kept: Kept = {
+      epoch,
+      ahead: fence !== undefined && fence.epoch > (epoch ?? 0) ? fence : undefined,
       revisions: await store.list(app),
       record: await coordinator.readAppRecord(app),
       published: options.republish === true ? await read(published) : undefined,
@@ -53,6 +61,7 @@ export async function reset(app: string, options: ResetOptions, terminal: Termin
     }
     await refuseWhileAlive(configuration, options);
     const isReleasing = options.releaseInputs === true;
+    if (kept.ahead !== undefined) await raiseEpoch(configuration, kept.ahead.epoch);
     // First, while the revisions still hold what is there; and the record goes last: as long as it is there, a reset
     // that broke off half-way can be repeated.
     if (!isReleasing) for (const hold of inputs) await hold.keepAll(app);
@@ -67,6 +76,11 @@ export async function reset(app: string, options: ResetOptions, terminal: Termin
   }
 }
 
+async function raiseEpoch(configuration: Configuration, epoch: Epoch): Promise<void> {
+  const { adapter, options } = configuration.coordinator;
+  await adapterNamed(adapter).coordinator?.raiseEpoch(contextOf(configuration, adapter), options, epoch);
+}
+
 async function refuseWhileAlive(configuration: Configuration, options: ResetOptions): Promise<void> {
   const { members } = await lookAtPair(configuration);
   if (members.length === 0 || options.force === true) return;
@@ -76,19 +90,9 @@ async function refuseWhileAlive(configuration: Configuration, options: ResetOpti
   throw new TandemError('node-alive', text, { blame: 'user' });
 }
 
-/** A part of each external system in use, where it has that part. */
-function partsOf<Part>(
-  configuration: Configuration,
-  make: (adapter: Adapter, context: SystemContext) => Part | undefined,
-): Part[] {
-  return Object.keys(configuration.systems).flatMap(
-    (name) => make(adapterNamed(name), contextOf(configuration, name)) ?? [],
-  );
-}
-
 function refuseNothing(app: string, { pair }: Configuration, kept: Kept, options: ResetOptions): void {
-  const { revisions, record, published = [], inputs } = kept;
-  if (revisions.length > 0 || record !== undefined || published.length > 0) return;
+  const { revisions, record, published = [], inputs, ahead } = kept;
+  if (revisions.length > 0 || record !== undefined || published.length > 0 || ahead !== undefined) return;
   if (inputs.length > 0 && options.releaseInputs === true) return;
   const text =
     inputs.length === 0
@@ -98,7 +102,7 @@ function refuseNothing(app: string, { pair }: Configuration, kept: Kept, options
 }
 
 function plan(app: string, configuration: Configuration, kept: Kept, options: ResetOptions): string {
-  const { revisions, record, published, inputs } = kept;
+  const { revisions, record, published, inputs, ahead, epoch } = kept;
   const lines = [`This deletes, of app ${app} in pair ${configuration.pair}:`];
   if (revisions.length === 0) lines.push('  no revision: none is kept');
   for (const { revision, size_bytes, createdAt_ms, positions } of revisions) {
@@ -115,6 +119,10 @@ function plan(app: string, configuration: Configuration, kept: Kept, options: Re
       ? 'What has been published counts as published: outputs of those inputs are not published again (--republish does).'
       : 'What has been published is forgotten: every output from the beginning is published again, and consumers see duplicates.',
   );
+  if (ahead !== undefined) {
+    const from = epoch === undefined ? '' : `from ${String(epoch)} `;
+    lines.push(`The pair's epoch is raised ${from}to ${String(ahead.epoch)}, which ${ahead.where} has seen.`);
+  }
   if (inputs.length > 0 && options.releaseInputs !== true) {
     const stay = `What ${inputs.join(', ')} holds now is kept until it has stored a revision again (--release-inputs lets go).`;
     lines.push(stay);

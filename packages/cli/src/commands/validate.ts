@@ -3,7 +3,8 @@ import { toError } from '@tandem/ports';
 import { loadApps, makeBundleFolder, type LoadedApp } from '../composition.ts';
 import type { Configuration } from '../configuration/load.ts';
 import { hide } from '../configuration/secrets.ts';
-import { adapterNamed, configurationOf, contextOf, type TargetOptions } from '../targets.ts';
+import { adapterNamed, contextOf } from '../systems.ts';
+import { configurationOf, type TargetOptions } from '../targets.ts';
 import type { Terminal } from '../terminal.ts';
 
 export interface ValidateOptions extends TargetOptions {

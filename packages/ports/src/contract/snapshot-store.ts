@@ -96,8 +96,10 @@ export function describeSnapshotStore(name: string, make: () => Promise<Snapshot
     });
 
     it('refuses an older epoch once a newer one has written, per app', async () => {
+      expect(await store.highestEpoch('orders')).toBeUndefined();
       await write(4, 'four');
       const other = world.create();
+      expect(await other.highestEpoch('orders')).toBe(4);
       expect(await write(3, 'stale', 'orders', other)).toEqual({ outcome: 'fenced', byEpoch: 4 });
       expect(await write(3, 'fine', 'payments')).toMatchObject({ outcome: 'stored' });
       expect(await write(4, 'again')).toMatchObject({ outcome: 'stored', revision: 2 });
@@ -241,6 +243,7 @@ export function describeSnapshotStore(name: string, make: () => Promise<Snapshot
       expect(await revisions()).toEqual([]);
       expect(await revisions('payments')).toEqual([1]);
       expect(await store.deleteAll('orders')).toBe(0);
+      expect(await store.highestEpoch('orders')).toBe(2);
       expect(await write(1, 'stale')).toEqual({ outcome: 'fenced', byEpoch: 2 });
       expect(await write(2, 'new')).toMatchObject({ outcome: 'stored', revision: 3 });
     });
