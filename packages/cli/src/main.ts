@@ -1,11 +1,12 @@
 // The entry of the tandem command: this process as a terminal.
-import { createInterface } from 'node:readline/promises';
+import { askOn } from './asking.ts';
 import { main } from './program.ts';
 import type { Terminal } from './terminal.ts';
 
 const terminal: Terminal = {
   environment: process.env,
   interactive: process.stdin.isTTY && process.stdout.isTTY,
+  screen: process.stdout.isTTY,
   out: (text) => {
     process.stdout.write(text);
   },
@@ -19,14 +20,7 @@ const terminal: Terminal = {
         else resolve();
       });
     }),
-  async ask(question) {
-    const lines = createInterface({ input: process.stdin, output: process.stdout });
-    try {
-      return await lines.question(question);
-    } finally {
-      lines.close();
-    }
-  },
+  ask: (question) => askOn(process.stdin, process.stdout, question),
   onSignal(callback) {
     process.on('SIGTERM', callback);
     process.on('SIGINT', callback);

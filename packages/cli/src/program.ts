@@ -100,7 +100,7 @@ function makeProgram(terminal: Terminal, done: Done): Command {
   withTarget(program.command('status'))
     .summary('show the pair: roles, applications, positions, and what is wrong')
     .description('Asks every node of the pair. Exit code 1 when none is active.')
-    .option('-w, --watch', 'again every second, until Ctrl-C')
+    .option('-w, --watch', 'again every second, until Ctrl-C; into a file or pipe only what has changed')
     .option('--json', 'as JSON; with --watch one object per line')
     .action(async (options: StatusOptions) => {
       done(await status(options, terminal));

@@ -36,7 +36,7 @@ export function configurationOf(options: TargetOptions, terminal: Terminal): Con
 export async function findTargets(options: TargetOptions, terminal: Terminal): Promise<Targets> {
   const url = options.url ?? terminal.environment['TANDEM_URL'];
   const token = options.token ?? terminal.environment['TANDEM_TOKEN'];
-  if (url !== undefined) return { addresses: [url], token, view: undefined, coordinatorTrouble: undefined };
+  if (url !== undefined) return { addresses: [normalised(url)], token, view: undefined, coordinatorTrouble: undefined };
 
   const configuration = configurationOf(options, terminal);
   let view: View | undefined;
@@ -57,7 +57,8 @@ export async function findTargets(options: TargetOptions, terminal: Terminal): P
   };
 }
 
-const normalised = (address: string): string => address.replace(/\/+$/, '');
+/** Without the slash at its end that some write. */
+export const normalised = (address: string): string => address.replace(/\/+$/, '');
 
 function urlHost(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
@@ -65,7 +66,7 @@ function urlHost(host: string): string {
 
 /** Those given and every other member they know of. Nodes that do not answer are left in. */
 export async function allAddresses({ addresses, token }: Targets): Promise<readonly string[]> {
-  const found = new Set(addresses.map(normalised));
+  const found = new Set(addresses);
   const reports = await Promise.allSettled(addresses.map((address) => new NodeClient(address, token).pair()));
   for (const report of reports) {
     if (report.status === 'fulfilled') for (const { address } of report.value.members) found.add(normalised(address));

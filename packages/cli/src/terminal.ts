@@ -5,11 +5,14 @@ export interface Terminal {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** A person can be asked. */
   readonly interactive: boolean;
+  /** What is written is shown on a screen that can be cleared. */
+  readonly screen: boolean;
   out(text: string): void;
   error(text: string): void;
   /** Bytes as they are, with backpressure. */
   outBytes(bytes: Uint8Array): Promise<void>;
-  ask(question: string): Promise<string>;
+  /** Undefined when nobody answered. */
+  ask(question: string): Promise<string | undefined>;
   /** Calls back on every SIGTERM or SIGINT until the returned function is called. */
   onSignal(callback: (signal: NodeJS.Signals) => void): () => void;
   /** Ends the process at once, whatever it is doing. */

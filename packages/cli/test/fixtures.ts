@@ -38,7 +38,12 @@ export interface RecordedTerminal extends Terminal {
 }
 
 export function recordingTerminal(
-  options: { environment?: Record<string, string>; answers?: string[] } = {},
+  options: {
+    environment?: Readonly<Record<string, string>>;
+    /** There is a person; undefined: who leaves the question. */
+    answers?: readonly (string | undefined)[];
+    screen?: boolean;
+  } = {},
 ): RecordedTerminal {
   const out: string[] = [];
   const errors: string[] = [];
@@ -48,6 +53,7 @@ export function recordingTerminal(
   return {
     environment: options.environment ?? {},
     interactive: options.answers !== undefined,
+    screen: options.screen ?? options.answers !== undefined,
     out: (text) => out.push(text),
     error: (text) => errors.push(text),
     outBytes(bytes) {
@@ -56,7 +62,7 @@ export function recordingTerminal(
     },
     ask(question) {
       out.push(question);
-      return Promise.resolve(answers.shift() ?? '');
+      return Promise.resolve(answers.shift());
     },
     onSignal(callback) {
       listeners.add(callback);

@@ -18,12 +18,19 @@ export interface Running {
 
 export type Environment = Readonly<Record<string, string>>;
 
-export function start(words: readonly string[], environment: Environment = {}, folder?: string): Running {
+/** `input`: what comes on its standard input; none unless given. */
+export function start(
+  words: readonly string[],
+  environment: Environment = {},
+  folder?: string,
+  input?: string,
+): Running {
   const child = spawn(process.execPath, [bin, ...words], {
     cwd: folder,
     env: { PATH: process.env['PATH'], ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   });
+  child.stdin?.end(input);
   let out = '';
   let error = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text));

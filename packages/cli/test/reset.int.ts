@@ -2,7 +2,7 @@
 import { openLogWriter } from '@tandem/postgres';
 import { main } from '../src/program.ts';
 import { recordingTerminal } from './fixtures.ts';
-import { eventually } from './process.ts';
+import { eventually, start } from './process.ts';
 import { freePort, Site } from './site.ts';
 
 jest.setTimeout(90_000);
@@ -131,6 +131,55 @@ test('after a reset the app begins with the first record there is, whatever othe
   await published(20 + 30);
   expect(await site.tandem(['snapshot', 'take', 'orders'], asA)).toMatchObject({ code: 0 });
   await held('15 15');
+});
+
+describe('the question of a reset', () => {
+  const record = async () => (await site.sql('SELECT 1 FROM tandem.app_record')).length;
+
+  beforeEach(async () => {
+    await appendOrders(1);
+    await site.sql(`INSERT INTO tandem.app_record (pair, app, version, record) VALUES ('orders', 'orders', 1,
+      '{"lanes":1,"topologyHash":"x","genesis":{"orders/0":"0","orders/1":"0"},"initialised":[]}')`);
+  });
+
+  it.each([
+    ['the name', 'orders'],
+    ['the name with spaces', ' orders '],
+  ])('is answered by %s: then it deletes', async (_, answer) => {
+    const found = await reset(['orders'], { answers: [answer] });
+    expect(found).toMatchObject({ code: 0, error: '' });
+    expect(found.out).toMatch(
+      /^This deletes, of app orders in pair orders:\n[^]*\nType the app's name to delete all of this: orders begins afresh when its nodes start\n$/,
+    );
+    expect(await record()).toBe(0);
+  });
+
+  it.each([
+    ['another name', 'order', ''],
+    ['yes', 'yes', ''],
+    ['nothing', '', ''],
+    ['the end of the input', undefined, '\n'],
+  ])('is answered by %s: then nothing is deleted', async (_, answer, end) => {
+    const found = await reset(['orders'], { answers: [answer] });
+    expect(found).toMatchObject({ code: 1, error: '' });
+    expect(found.out.endsWith(`Type the app's name to delete all of this: ${end}nothing was deleted\n`)).toBe(true);
+    expect(await record()).toBe(1);
+  });
+
+  it('is not asked with --yes', async () => {
+    const found = await reset(['orders', '--yes'], { answers: [] });
+    expect(found.code).toBe(0);
+    expect(found.out).not.toContain('Type the');
+  });
+
+  it('is not asked where nobody is there to answer', async () => {
+    const unconfirmed = 'tandem: nobody is there to be asked. Add --yes to delete all of this\n';
+    expect(await reset(['orders'])).toMatchObject({ code: 2, error: unconfirmed });
+    // A pipe is nobody, whatever is in it.
+    const process = start(['reset', 'orders'], site.environment('a', 0), site.folder, 'orders\n');
+    expect(await process.ended).toMatchObject({ code: 2, error: unconfirmed });
+    expect(await record()).toBe(1);
+  });
 });
 
 describe('when the coordinator has lost what it kept and the rest has not', () => {

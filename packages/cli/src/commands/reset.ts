@@ -137,5 +137,7 @@ async function agreed(app: string, options: ResetOptions, terminal: Terminal): P
       blame: 'user',
     });
   }
-  return (await terminal.ask(`Type the app's name to delete all of this: `)).trim() === app;
+  const answer = await terminal.ask(`Type the app's name to delete all of this: `);
+  if (answer === undefined) terminal.out('\n');
+  return answer?.trim() === app;
 }
