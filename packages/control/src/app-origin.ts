@@ -38,8 +38,8 @@ export class AppOrigin {
   #failedOn: Incarnation | undefined;
   /** Counts restores, so that one that was given up says nothing any more. */
   #run = 0;
-  /** Lanes that have begun the replacement under way; an earlier answer of theirs is to an earlier one. */
-  readonly #begun = new Set<number>();
+  /** Counts what the lanes were told to begin with, so that an answer to an earlier one is known as such. */
+  #begun = 0;
   #genesis: Genesis | undefined;
   /** Published positions that the next revision must not be beyond (S9). */
   #reach: PositionTexts | undefined;
@@ -73,18 +73,18 @@ export class AppOrigin {
   /** Ends the restore under way, if there is one. */
   giveUp(why: string): void {
     this.#run++;
+    this.#begun++;
     this.#restoring?.abandon(why);
     this.#restoring = undefined;
   }
 
-  addCredit(lane: number, credit: number): void {
-    this.#begun.add(lane);
-    this.#restoring?.addCredit(lane, credit);
+  addCredit(lane: number, begun: number, credit: number): void {
+    if (this.isPresent(begun)) this.#restoring?.addCredit(lane, credit);
   }
 
-  /** Whether `restored` from this lane answers the replacement under way. */
-  hasBegun(lane: number): boolean {
-    return this.#begun.has(lane);
+  /** Whether an answer of a lane is to what it was told last, and that has not been given up. */
+  isPresent(begun: number): boolean {
+    return begun === this.#begun;
   }
 
   /** The sink has published less than the last state took for published: an older revision has to reach this (S9). */
@@ -95,6 +95,7 @@ export class AppOrigin {
   /** Records where the app begins, unless it is recorded already, and starts the lanes there. */
   begin(positions: PositionTexts): void {
     const { name, app, coordinator } = this.#host;
+    const run = this.#run;
     agreeOnGenesis(coordinator, name, {
       lanes: app.lanes.length,
       topologyHash: app.description.topologyHash,
@@ -102,10 +103,12 @@ export class AppOrigin {
       initialised: [],
     })
       .then((genesis) => {
+        if (run !== this.#run) return;
         this.#genesis = genesis;
         this.#startAt(genesis.record.genesis);
       })
       .catch((error: unknown) => {
+        if (run !== this.#run) return;
         this.#host.fail('internal', `its genesis could not be recorded: ${toError(error).message}`);
       });
   }
@@ -120,12 +123,13 @@ export class AppOrigin {
     const { name, options } = this.#host;
     this.#readGenesis()
       .then((found) => {
+        if (!wanted()) return;
         if (found === undefined) {
           this.#host.fail(
             'published-position-lost',
             'published position lost: its genesis is not recorded although it has state',
           );
-        } else if (wanted()) this.#openWith(epoch, found);
+        } else this.#openWith(epoch, found);
       })
       .catch((error: unknown) => {
         options.log.warn({ app: name, error: toError(error).message }, 'genesis could not be read; trying again');
@@ -170,8 +174,7 @@ export class AppOrigin {
   #startAt(positions: PositionTexts): void {
     const group = this.#host.group();
     this.#host.onReplacing();
-    for (let lane = 0; lane < (group?.size ?? 0); lane++) this.#begun.add(lane);
-    group?.post({ type: 'start-at', positions });
+    group?.post({ type: 'start-at', run: ++this.#begun, positions });
   }
 
   /** The recorded genesis, checked against this node; undefined when none is recorded. */
@@ -311,8 +314,7 @@ export class AppOrigin {
     const group = this.#host.group();
     if (group === undefined) throw new Error('its lanes are not running');
     this.#host.onReplacing();
-    this.#begun.clear();
-    const restoring = new Restoring(group);
+    const restoring = new Restoring(group, ++this.#begun);
     this.#restoring = restoring;
     try {
       await restoring.run(content, {

@@ -70,11 +70,14 @@ class LaneFeed {
 /** One restore under way. Nothing is read by the lanes before the whole snapshot has been checked. */
 export class Restoring {
   readonly #group: LaneGroup;
+  /** What the lanes repeat in their answers. */
+  readonly #run: number;
   readonly #feeds: readonly LaneFeed[];
   #abandoned: Error | undefined;
 
-  constructor(group: LaneGroup) {
+  constructor(group: LaneGroup, run: number) {
     this.#group = group;
+    this.#run = run;
     this.#feeds = Array.from({ length: group.size }, (_, lane) => new LaneFeed(group, lane));
   }
 
@@ -93,7 +96,7 @@ export class Restoring {
    * @throws TandemError or SnapshotError saying why this snapshot cannot be used; another may be tried.
    */
   async run(content: AsyncIterable<Uint8Array>, expected: ExpectedSnapshot): Promise<void> {
-    this.#group.post({ type: 'restore-begin' });
+    this.#group.post({ type: 'restore-begin', run: this.#run });
     const reader = new FrameReader('whole');
     const laneOfTask = new Map<number, LaneFeed>();
     for await (const bytes of gunzip(content)) {

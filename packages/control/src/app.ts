@@ -238,10 +238,10 @@ export class NodeApp {
     const { name: app } = this;
     switch (message.type) {
       case 'restore-credit':
-        this.#origin.addCredit(lane, message.credit);
+        this.#origin.addCredit(lane, message.run, message.credit);
         return;
       case 'restored':
-        if (!this.#vouched && this.#origin.hasBegun(lane) && this.#allAnswered('restored', lane)) {
+        if (this.#origin.isPresent(message.run) && this.#allAnswered('restored', lane)) {
           this.#vouched = true;
           this.#origin.hasRestored();
           this.#host.raise({ type: 'app-restored', at_ms: this.#now(), app });

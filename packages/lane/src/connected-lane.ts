@@ -37,6 +37,8 @@ export class ConnectedLane {
   #tasks: readonly LaneTask[] | undefined;
   #sources: readonly OpenSource[] = [];
   #restoring: Restoring | undefined;
+  /** Which of control's beginnings the state there is, or the one being put in place, comes from. */
+  #run = 0;
   /** Came before there was state. */
   #pendingOpen: Open | undefined;
   /** Readers of before a restore, on their way out. */
@@ -80,17 +82,17 @@ export class ConnectedLane {
   handle(message: ToLane): void {
     switch (message.type) {
       case 'start-at':
-        this.#startAt(message.positions);
+        this.#startAt(message.run, message.positions);
         return;
       case 'resolve-genesis':
         this.#background(this.#resolveGenesis());
         return;
       case 'restore-begin':
-        this.#beginRestore();
+        this.#beginRestore(message.run);
         return;
       case 'restore-frames':
         this.#restoring?.push(new Uint8Array(message.frames));
-        this.#post({ type: 'restore-credit', credit: 1 });
+        this.#post({ type: 'restore-credit', run: this.#run, credit: 1 });
         return;
       case 'restore-end':
         this.#endRestore();
@@ -185,8 +187,9 @@ export class ConnectedLane {
     this.#post({ type: 'genesis', positions });
   }
 
-  #startAt(positions: PositionTexts): void {
+  #startAt(run: number, positions: PositionTexts): void {
     this.#dropTasks();
+    this.#run = run;
     this.#begin(
       this.#systems.tasks.map((identity) => {
         const text = positions[identity.id];
@@ -202,14 +205,15 @@ export class ConnectedLane {
     );
   }
 
-  #beginRestore(): void {
+  #beginRestore(run: number): void {
     this.#dropTasks();
+    this.#run = run;
     this.#restoring = new Restoring({
       tasks: this.#systems.tasks,
       layouts: this.#layouts,
       createTask: (identity, start) => this.#createTask(identity, start),
     });
-    this.#post({ type: 'restore-credit', credit: restoreCredit });
+    this.#post({ type: 'restore-credit', run, credit: restoreCredit });
   }
 
   #endRestore(): void {
@@ -247,7 +251,7 @@ export class ConnectedLane {
       return [{ source: use.source, reader, tasks: byPartition, batch: undefined }];
     });
     const positions = positionTexts(tasks.map((task) => [task.identity.id, task.position]));
-    this.#post({ type: 'restored', positions });
+    this.#post({ type: 'restored', run: this.#run, positions });
     this.#processor.setSources(this.#sources);
     this.#lag.watch(tasks, this.#sources);
     const open = this.#pendingOpen;

@@ -91,12 +91,12 @@ export type FailureCode =
   | 'internal';
 
 export type ToLane =
-  /** Start every task at these positions with empty state. */
-  | { readonly type: 'start-at'; readonly positions: PositionTexts }
+  /** Start every task at these positions with empty state. `run` comes back in the answer. */
+  | { readonly type: 'start-at'; readonly run: number; readonly positions: PositionTexts }
   /** Resolve `startFrom` of every source, by asking the logs; answered by `genesis`. Nothing starts. */
   | { readonly type: 'resolve-genesis' }
   /** A snapshot follows in `restore-frames`. Each chunk is whole frames (snapshot format), transferred. */
-  | { readonly type: 'restore-begin' }
+  | { readonly type: 'restore-begin'; readonly run: number }
   | { readonly type: 'restore-frames'; readonly frames: ArrayBuffer }
   | { readonly type: 'restore-end' }
   /** Steps 2 to 7. `initialise`: published positions to begin with, given once when genesis was just recorded. */
@@ -130,10 +130,10 @@ export type FromLane =
       readonly publishers: readonly PublisherName[];
     }
   | { readonly type: 'genesis'; readonly positions: PositionTexts }
-  /** May send this many more restore-frames messages. */
-  | { readonly type: 'restore-credit'; readonly credit: number }
-  /** Answers `start-at` and `restore-end`: state is in place, reading has begun. */
-  | { readonly type: 'restored'; readonly positions: PositionTexts }
+  /** May send this many more restore-frames messages of that run. */
+  | { readonly type: 'restore-credit'; readonly run: number; readonly credit: number }
+  /** Answers `start-at` and `restore-end`, by their run: state is in place, reading has begun. */
+  | { readonly type: 'restored'; readonly run: number; readonly positions: PositionTexts }
   | {
       readonly type: 'verify-please';
       readonly publisher: PublisherName;

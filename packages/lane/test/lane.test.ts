@@ -356,7 +356,7 @@ describe('a lane fails', () => {
   it('when a task has no position to begin at', async () => {
     const lane = world().start();
     await lane.heard('described');
-    lane.post({ type: 'start-at', positions: { 'in/0': '0' } });
+    lane.post({ type: 'start-at', run: 1, positions: { 'in/0': '0' } });
     expect(await lane.heard('failed')).toMatchObject({ code: 'input-gap', blame: 'user' });
   });
 });

@@ -74,7 +74,7 @@ describe('a lane that cannot connect', () => {
     made.connectErrors.push(down('the log'), down('the log'), down('the sink'), down('the log'));
     made.feed(0, upTo(10));
     const lane = made.start();
-    lane.post({ type: 'start-at', positions: genesis });
+    lane.post({ type: 'start-at', run: 1, positions: genesis });
     lane.open(1, genesis);
     expect((await lane.heard('log')).message).toBe('the log cannot be reached');
     expect((await lane.status()).troubles).toEqual(['the log cannot be reached']);
@@ -95,7 +95,7 @@ describe('a lane that cannot connect', () => {
     const made = world();
     made.connectErrors.push(down('the log'));
     const lane = made.start();
-    lane.post({ type: 'start-at', positions: genesis });
+    lane.post({ type: 'start-at', run: 1, positions: genesis });
     lane.open(1, genesis);
     await lane.stepDown();
     await lane.heard('restored');

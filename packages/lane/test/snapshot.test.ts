@@ -110,6 +110,29 @@ describe('a snapshot', () => {
     expect((await lane.heard('snapshot-failed')).reason).toMatch(/no state/);
   });
 
+  it('says which beginning it answers, when another one comes before it is done', async () => {
+    const made = world();
+    made.feed(0, upTo(50));
+    const taker = made.start();
+    await taker.startAt();
+    await taker.caughtUp();
+    const chunks = await taker.snapshot();
+    const lane = made.start();
+    await lane.heard('described');
+    lane.post({ type: 'restore-begin', run: 4 });
+    for (const frames of chunks) lane.post({ type: 'restore-frames', frames });
+    lane.post({ type: 'restore-end' });
+    lane.post({ type: 'start-at', run: 5, positions: genesis });
+    lane.post({ type: 'restore-begin', run: 6 });
+    for (const frames of chunks) lane.post({ type: 'restore-frames', frames });
+    lane.post({ type: 'restore-begin', run: 7 });
+    for (const frames of chunks) lane.post({ type: 'restore-frames', frames });
+    lane.post({ type: 'restore-end' });
+    await lane.heard('restored', ({ run }) => run === 7);
+    expect(lane.all('restored').map(({ run }) => run)).toEqual([4, 5, 7]);
+    expect([...new Set(lane.all('restore-credit').map(({ run }) => run))]).toEqual([4, 6, 7]);
+  });
+
   it('of an app with other tasks is refused', async () => {
     const small = world({ partitions: 1 });
     const taker = small.start();
@@ -117,7 +140,7 @@ describe('a snapshot', () => {
     const chunks = await taker.snapshot();
     const lane = world({ partitions: 2 }).start();
     await lane.heard('described');
-    lane.post({ type: 'restore-begin' });
+    lane.post({ type: 'restore-begin', run: 1 });
     for (const frames of chunks) lane.post({ type: 'restore-frames', frames });
     lane.post({ type: 'restore-end' });
     expect(await lane.heard('failed')).toMatchObject({
@@ -139,7 +162,7 @@ describe('a snapshot', () => {
     for (const frames of [damaged, chunk.slice(0, chunk.byteLength - 3)]) {
       const lane = made.start();
       await lane.heard('described');
-      lane.post({ type: 'restore-begin' });
+      lane.post({ type: 'restore-begin', run: 1 });
       lane.post({ type: 'restore-frames', frames });
       lane.post({ type: 'restore-end' });
       expect(await lane.heard('failed')).toMatchObject({ code: 'snapshot', blame: 'failure' });

@@ -150,7 +150,7 @@ it('starts at genesis, publishes in order, and goes on elsewhere from a snapshot
   expect(tasks).toEqual(['orders/0', 'orders/1']);
   first.post({ type: 'resolve-genesis' });
   const { positions: genesis } = await first.heard('genesis');
-  first.post({ type: 'start-at', positions: genesis });
+  first.post({ type: 'start-at', run: 1, positions: genesis });
   await first.heard('lag', (message) => message.inSync);
   await goLive(first, 1, genesis);
   await publishedUpTo(first, 1000);
@@ -166,7 +166,7 @@ it('starts at genesis, publishes in order, and goes on elsewhere from a snapshot
   await feed('in', 1500, 500);
   const second = new WorkerLane(bundle, specOf('in', 'out'));
   await second.heard('described');
-  second.post({ type: 'restore-begin' });
+  second.post({ type: 'restore-begin', run: 1 });
   for (const { frames } of chunks) second.post({ type: 'restore-frames', frames });
   second.post({ type: 'restore-end' });
   await second.heard('restored');

@@ -143,6 +143,7 @@ export class MemoryLane extends Ear {
   readonly publishers: MemoryPublisher[] = [];
   readonly #lane: Lane;
   #queries = 0;
+  #runs = 0;
   #closed = false;
 
   constructor(world: World, spec: LaneSpec, app: App) {
@@ -193,11 +194,13 @@ export class MemoryLane extends Ear {
   /** Reads from these positions, or from 0, with empty state. */
   async startAt(positions: Readonly<Record<TaskId, string>> = {}): Promise<void> {
     const { allTasks } = await this.heard('described');
+    const run = ++this.#runs;
     this.post({
       type: 'start-at',
+      run,
       positions: { ...Object.fromEntries(allTasks.map((task) => [task, '0'])), ...positions },
     });
-    await this.heard('restored');
+    await this.heard('restored', (message) => message.run === run);
   }
 
   /** Until every input there is now has been applied. */
@@ -264,11 +267,11 @@ export class MemoryLane extends Ear {
 
   async restore(chunks: readonly ArrayBuffer[]): Promise<void> {
     await this.heard('described');
-    const from = this.said.length;
-    this.post({ type: 'restore-begin' });
+    const run = ++this.#runs;
+    this.post({ type: 'restore-begin', run });
     for (const frames of chunks) this.post({ type: 'restore-frames', frames });
     this.post({ type: 'restore-end' });
-    await this.heard('restored', () => true, from);
+    await this.heard('restored', (message) => message.run === run);
   }
 
   /** As when its process is killed: what it sent may still arrive, nothing is answered. */
