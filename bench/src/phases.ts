@@ -8,11 +8,15 @@ export interface Phases {
   readonly promoting: number;
   /** The first transaction was committed. */
   readonly publishing: number;
+  /** Between the two, step by step: name and ms. */
+  readonly steps: Readonly<Record<string, number>>;
 }
 
-type Phase = keyof Phases;
+type Phase = Exclude<keyof Phases, 'steps'>;
 
-interface LogLine {
+const steps = ['open_ms', 'verify_ms', 'readBack_ms', 'drain_ms'] as const;
+
+interface LogLine extends Partial<Record<(typeof steps)[number], number>> {
   readonly time: string;
   readonly msg: string;
   readonly role?: string;
@@ -20,17 +24,20 @@ interface LogLine {
 
 /** Undefined when the log does not hold all of them: the fault hit something else than a running pair. */
 export async function phasesOf(logFile: string, fault_wall_ms: number): Promise<Phases | undefined> {
-  const text = await readFile(logFile, 'utf8');
+  const lines = (await readFile(logFile, 'utf8')).trimEnd().split('\n');
   const found: Partial<Record<Phase, number>> = {};
-  for (const line of text.trimEnd().split('\n')) {
-    const { time, msg, role } = JSON.parse(line) as LogLine;
-    const since_ms = Date.parse(time) - fault_wall_ms;
-    const phase = phaseOf(msg, role);
-    if (phase !== undefined && since_ms >= 0) found[phase] ??= since_ms;
+  let took: Record<string, number> = {};
+  for (const text of lines) {
+    const line = JSON.parse(text) as LogLine;
+    const since_ms = Date.parse(line.time) - fault_wall_ms;
+    const phase = phaseOf(line.msg, line.role);
+    if (phase === undefined || since_ms < 0 || found[phase] !== undefined) continue;
+    found[phase] = since_ms;
+    if (phase === 'publishing') took = Object.fromEntries(steps.map((step) => [step, line[step] ?? 0]));
   }
   const { claiming, promoting, publishing } = found;
   if (claiming === undefined || promoting === undefined || publishing === undefined) return undefined;
-  return { claiming, promoting, publishing };
+  return { claiming, promoting, publishing, steps: took };
 }
 
 function phaseOf(message: string, role: string | undefined): Phase | undefined {
@@ -40,6 +47,8 @@ function phaseOf(message: string, role: string | undefined): Phase | undefined {
 
 export function describePhases(phases: Phases | undefined): string {
   if (phases === undefined) return '';
-  const { claiming, promoting, publishing } = phases;
-  return `; after ${claiming.toFixed(0)} ms claiming, ${promoting.toFixed(0)} promoting, ${publishing.toFixed(0)} publishing`;
+  const { claiming, promoting, publishing, steps } = phases;
+  const times = `${claiming.toFixed(0)} ms claiming, ${promoting.toFixed(0)} promoting, ${publishing.toFixed(0)} publishing`;
+  const took = Object.entries(steps).map(([step, took_ms]) => `${step.replace(/_ms$/, '')} ${took_ms.toFixed(1)}`);
+  return `; after ${times} (${took.join(', ')})`;
 }

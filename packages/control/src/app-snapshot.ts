@@ -2,18 +2,11 @@
 import type { FromLane, PositionTexts } from '@tandem/lane';
 import { toError } from '@tandem/ports';
 import { joinSnapshot, type SnapshotHeader } from '@tandem/snapshot';
-import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
+import { Compressor } from './compressor.ts';
 import type { LaneGroup } from './lane-group.ts';
 
 /** Chunks that one lane may have sent and we have not passed on. */
 const creditPerLane = 4;
-
-const gzipAsync = promisify(gzip);
-
-function compress(piece: Uint8Array): Promise<Uint8Array> {
-  return gzipAsync(piece, { level: 1 });
-}
 
 /** One snapshot under way. Feed it the lanes' messages; read `stream` to its end. */
 export class SnapshotTaking {
@@ -60,11 +53,13 @@ export class SnapshotTaking {
   /** The bytes; may be iterated once. Leaving early lets the lanes drop their cuts. */
   async *stream(): AsyncGenerator<Uint8Array, void, undefined> {
     this.#group.post({ type: 'snapshot-please', id: this.#id, credit: creditPerLane });
+    const compressor = new Compressor();
     let complete = false;
     try {
-      yield* joinSnapshot(this.#header, this.#pieces(), compress);
+      yield* joinSnapshot(this.#header, this.#pieces(), (piece) => compressor.compress(piece));
       complete = true;
     } finally {
+      await compressor.close();
       if (!complete) this.#group.post({ type: 'snapshot-cancel', id: this.#id });
     }
   }

@@ -4,6 +4,7 @@ import type { AppCode, LinkMessage } from './link-messages.ts';
 import { Links } from './links.ts';
 import type { Node } from './node.ts';
 import type { AppOptions } from './options.ts';
+import { probe, probeLimit_ms } from './probe.ts';
 
 export class NodeLinks {
   readonly all: Links;
@@ -59,11 +60,25 @@ export class NodeLinks {
     if (epoch === undefined) return;
     node.raise({ type: 'link-opened', at_ms: node.options.clock.now_ms(), peer, epoch });
     this.sendStatus();
-    if (node.state?.held === undefined) return;
+    if (node.state?.held === undefined) {
+      void this.#tryProbe(peer);
+      return;
+    }
     // A passive that has just linked gets all positions at once.
     for (const app of node.apps.values()) {
       for (const [publisher, positions] of app.published) this.all.publish(app.name, publisher, positions);
     }
+  }
+
+  /** A crash of the active is found in milliseconds by a probe: whether that works is known before it is needed. */
+  async #tryProbe(peer: Incarnation): Promise<void> {
+    const { log } = this.#node.options;
+    const active = this.#node.view?.active;
+    if (active?.incarnation !== peer) return;
+    const outcome = await probe(active, probeLimit_ms);
+    if (outcome === 'alive' || this.all.peer?.incarnation !== peer) return;
+    const { node, address } = active;
+    log.warn({ peer: node, address, outcome }, 'probes do not reach the active: its crash would be found more slowly');
   }
 
   #onMessage(peer: Incarnation, message: LinkMessage): void {

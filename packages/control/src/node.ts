@@ -29,7 +29,7 @@ import { listen, urlHost } from './listening.ts';
 import { NodeLinks } from './node-links.ts';
 import type { NodeOptions } from './options.ts';
 import { Persistence } from './persistence.ts';
-import { probe } from './probe.ts';
+import { probe, probeLimit_ms } from './probe.ts';
 import { PublishedPoll } from './published-poll.ts';
 import { Switchovers, type SwitchoverOutcome } from './switchovers.ts';
 
@@ -50,8 +50,6 @@ export interface NodeHandle {
 
 /** How long a switchover request waits for its answer beyond the time limit of the invitation. */
 const switchoverSlack_ms = 2_000;
-
-const probeLimit_ms = 500;
 
 /** A candidate that is in sync needs some milliseconds to claim; one that is behind gives it these. */
 const headStart_ms = 50;

@@ -6,6 +6,8 @@ import type { Member } from '@tandem/pair';
 /** Every answer of a node's HTTP server carries its incarnation in this header. */
 export const incarnationHeader = 'tandem-incarnation';
 
+export const probeLimit_ms = 500;
+
 /** `unknown`: no answer within the limit, or one that says nothing. */
 export type ProbeOutcome = 'gone' | 'alive' | 'unknown';
 

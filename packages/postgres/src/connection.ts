@@ -71,13 +71,17 @@ export class Connection {
     return this.#closed;
   }
 
-  /** @throws TandemError `database-timeout` (the connection is destroyed), DatabaseError from the server. */
+  /**
+   * A named statement is parsed once per connection.
+   * @throws TandemError `database-timeout` (the connection is destroyed), DatabaseError from the server.
+   */
   async query<Row extends QueryResultRow>(
-    text: string,
+    statement: string | { readonly name: string; readonly text: string },
     values: unknown[] = [],
     limit_ms = this.#queryLimit_ms,
   ): Promise<QueryResult<Row>> {
-    return this.limited(this.client.query<Row>(text, values), limit_ms);
+    const config = typeof statement === 'string' ? { text: statement } : statement;
+    return this.limited(this.client.query<Row>({ ...config, values }), limit_ms);
   }
 
   /** Waits for something under way on this connection; destroys the connection when the limit passes. */

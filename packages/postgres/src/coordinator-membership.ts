@@ -19,6 +19,7 @@ import { backoff_ms, pause } from './pause.ts';
 const leastConnectLimit_ms = 2000;
 /** The first time includes migrations. */
 const leastJoinLimit_ms = 5000;
+const rehearsals = 8;
 
 export interface MembershipOptions {
   readonly url: string;
@@ -86,7 +87,7 @@ export class Membership {
       const { pair, statements, channel } = this.#options;
       const values = [pair, this.self.node, this.self.incarnation, channel];
       const until_ms = this.#clock.now_ms() + this.#options.sessionTimeout_ms;
-      const say = session.run((connection) => connection.query(statements.leave, values), until_ms);
+      const say = session.run((connection) => connection.query(statements.leave, values), { until_ms });
       // Without an answer the row goes when it expires.
       await this.#before(until_ms, say).catch(() => undefined);
     }
@@ -114,20 +115,26 @@ export class Membership {
   async renew(session: MemberSession, { tell, until_ms }: Told): Promise<View> {
     const { pair, sessionTimeout_ms, statements } = this.#options;
     const values = [pair, this.self.node, this.self.incarnation, session.key, sessionTimeout_ms];
-    return session.run(async (connection) => {
-      this.#refreshQueued = false;
-      const sentAt_ms = this.#clock.now_ms();
-      const { rows } = await connection.query<RenewedRow>(statements.renew, values, (sessionTimeout_ms * 2) / 3);
-      const row = rows[0];
-      if (row?.renewed !== true) {
-        // Our row is gone or another process has our node id: a new session finds out which.
-        session.destroy();
-        throw new TandemError('member-displaced', `the coordinator does not know this session of '${this.self.node}'`);
-      }
-      const { view, active } = toView(row, { ...this.self, key: session.key });
-      this.#confirm(sentAt_ms, view, active, tell);
-      return view;
-    }, until_ms);
+    return session.run(
+      async (connection) => {
+        this.#refreshQueued = false;
+        const sentAt_ms = this.#clock.now_ms();
+        const { rows } = await connection.query<RenewedRow>(statements.renew, values, (sessionTimeout_ms * 2) / 3);
+        const row = rows[0];
+        if (row?.renewed !== true) {
+          // Our row is gone or another process has our node id: a new session finds out which.
+          session.destroy();
+          throw new TandemError(
+            'member-displaced',
+            `the coordinator does not know this session of '${this.self.node}'`,
+          );
+        }
+        const { view, active } = toView(row, { ...this.self, key: session.key });
+        this.#confirm(sentAt_ms, view, active, tell);
+        return view;
+      },
+      { until_ms },
+    );
   }
 
   /**
@@ -176,6 +183,7 @@ export class Membership {
       this.#session = session;
       await this.renew(session, { tell: 'always' });
       for (const tell of this.#waiting) tell();
+      this.#rehearse(session);
       return session;
     } catch (thrown) {
       this.#session = undefined;
@@ -183,6 +191,23 @@ export class Membership {
       if (thrown instanceof TandemError) throw thrown;
       const message = `joining pair '${pair}' failed (${toError(thrown).message}). Check the database.`;
       throw new TandemError('coordinator-failed', message, { cause: thrown });
+    }
+  }
+
+  /**
+   * Goes a few times through what a takeover asks for, so that server and process have it ready then. No epoch is 0:
+   * such a claim renews our lease and takes nothing.
+   */
+  #rehearse(session: MemberSession): void {
+    const { pair, sessionTimeout_ms, statements, channel } = this.#options;
+    const claim = [pair, this.self.node, this.self.incarnation, session.key, sessionTimeout_ms, 0, channel];
+    for (let round = 0; round < rehearsals; round++) {
+      const done = session.run(async (connection) => {
+        await connection.query(statements.claim, claim);
+        await connection.query(statements.pair, [pair]);
+      });
+      // Whatever goes wrong goes wrong with the session.
+      done.catch(() => undefined);
     }
   }
 

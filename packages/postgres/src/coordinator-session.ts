@@ -1,7 +1,7 @@
 // A member's session: a connection that holds an advisory lock of its own for as long as it lives. Whoever gets that
 // lock knows, within milliseconds of a crash, that the session has ended.
 import { randomBytes } from 'node:crypto';
-import { TandemError, type Clock } from '@tandem/ports';
+import { TandemError, toError, type Clock } from '@tandem/ports';
 import { type Connection, openConnection } from './connection.ts';
 
 export interface SessionOptions {
@@ -14,12 +14,18 @@ export interface SessionOptions {
   readonly signal: AbortSignal;
 }
 
+export interface RunOptions {
+  readonly until_ms?: number | undefined;
+  readonly urgent?: boolean;
+}
+
 export class MemberSession {
   /** The advisory lock; chosen anew for each session, so that it is never waited for, nor taken again. */
   readonly key: string;
   readonly #connection: Connection;
   readonly #clock: Clock;
-  #tail: Promise<unknown> = Promise.resolve();
+  readonly #waiting: (() => Promise<void>)[] = [];
+  #isBusy = false;
 
   private constructor(connection: Connection, key: string, clock: Clock) {
     this.#connection = connection;
@@ -70,16 +76,35 @@ export class MemberSession {
     this.#connection.onNotification = callback;
   }
 
-  /** One after the other. What has not begun by `until_ms` is not begun at all. */
-  run<T>(work: (connection: Connection) => Promise<T>, until_ms = Number.POSITIVE_INFINITY): Promise<T> {
-    const turn = this.#tail.then(() => {
-      if (this.#clock.now_ms() >= until_ms) {
-        throw new TandemError('coordinator-unanswered', 'the coordinator was busy until the deadline');
-      }
-      return work(this.#connection);
+  /**
+   * One after the other; what a takeover waits for (`urgent`) goes before renewals that wait. What has not begun by
+   * `until_ms` is not begun at all.
+   */
+  run<T>(
+    work: (connection: Connection) => Promise<T>,
+    { until_ms = Number.POSITIVE_INFINITY, urgent = false }: RunOptions = {},
+  ): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const turn = async (): Promise<void> => {
+        try {
+          if (this.#clock.now_ms() >= until_ms) {
+            throw new TandemError('coordinator-unanswered', 'the coordinator was busy until the deadline');
+          }
+          resolve(await work(this.#connection));
+        } catch (thrown) {
+          reject(toError(thrown));
+        }
+      };
+      if (urgent) this.#waiting.unshift(turn);
+      else this.#waiting.push(turn);
+      if (!this.#isBusy) void this.#takeTurns();
     });
-    this.#tail = turn.catch(() => undefined);
-    return turn;
+  }
+
+  async #takeTurns(): Promise<void> {
+    this.#isBusy = true;
+    for (let turn = this.#waiting.shift(); turn !== undefined; turn = this.#waiting.shift()) await turn();
+    this.#isBusy = false;
   }
 
   async close(limit_ms: number): Promise<void> {

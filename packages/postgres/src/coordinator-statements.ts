@@ -31,6 +31,7 @@ export interface PairRow {
 
 export type Statements = ReturnType<typeof makeStatements>;
 
+/** Those that a takeover waits for are named, so that they can be parsed ahead of it. */
 export function makeStatements(schema: string) {
   const s = quoteSchema(schema);
   const fresh = (ttl: string) => `clock_timestamp() + ${ttl}::int * interval '1 ms'`;
@@ -67,7 +68,9 @@ export function makeStatements(schema: string) {
       SELECT EXISTS (SELECT FROM mine) AS renewed, ${view}`,
 
     /** $2 node, $3 incarnation, $4 key, $5 ttl, $6 expected epoch, $7 channel. One row: won. */
-    claim: `
+    claim: {
+      name: 'claim',
+      text: `
       WITH mine AS (
         UPDATE ${s}.member SET expires_at = ${fresh('$5')}
         WHERE pair = $1 AND node = $2 AND incarnation = $3 AND session_key = $4
@@ -77,6 +80,7 @@ export function makeStatements(schema: string) {
         WHERE pair = $1 AND epoch = $6::bigint AND EXISTS (SELECT FROM mine)
         RETURNING epoch)
       SELECT epoch::text, pg_notify($7, '') FROM claimed`,
+    },
 
     /** As above without $6, where nobody ever claimed: $6 channel. */
     claimFirst: `
@@ -90,7 +94,10 @@ export function makeStatements(schema: string) {
         RETURNING epoch)
       SELECT epoch::text, pg_notify($6, '') FROM claimed`,
 
-    pair: `SELECT epoch::text, active_incarnation AS active, pg_is_in_recovery() AS standby FROM ${s}.pair WHERE pair = $1`,
+    pair: {
+      name: 'pair',
+      text: `SELECT epoch::text, active_incarnation AS active, pg_is_in_recovery() AS standby FROM ${s}.pair WHERE pair = $1`,
+    },
 
     /** $2 incarnation, $3 epoch, $4 channel. */
     resign: `

@@ -101,7 +101,8 @@ class PostgresCoordinator implements Coordinator {
     const next = asEpoch((expected ?? 0) + 1);
     try {
       return await membership.attempt<ClaimOutcome>('claim', async (session, until_ms) => {
-        if (await session.run((connection) => this.#sendClaim(connection, session.key, expected), until_ms)) {
+        const options = { until_ms, urgent: true };
+        if (await session.run((connection) => this.#sendClaim(connection, session.key, expected), options)) {
           membership.refreshSoon();
           return { outcome: 'won', epoch: next };
         }
@@ -125,7 +126,7 @@ class PostgresCoordinator implements Coordinator {
       return await membership.attempt<VerifyOutcome>('verify', async (session, until_ms) => {
         const { rows } = await session.run(
           (connection) => connection.query<PairRow>(this.#statements.pair, [this.#options.pair], this.#answerLimit_ms),
-          until_ms,
+          { until_ms, urgent: true },
         );
         const row = rows[0];
         // A standby may lag behind a claim.
@@ -142,7 +143,9 @@ class PostgresCoordinator implements Coordinator {
     const membership = this.#member();
     const values = [this.#options.pair, membership.self.incarnation, epoch, this.#channel];
     await membership.attempt('resign', (session, until_ms) =>
-      session.run((connection) => connection.query(this.#statements.resign, values, this.#answerLimit_ms), until_ms),
+      session.run((connection) => connection.query(this.#statements.resign, values, this.#answerLimit_ms), {
+        until_ms,
+      }),
     );
     membership.refreshSoon();
   }
@@ -200,7 +203,7 @@ class PostgresCoordinator implements Coordinator {
   async #withConnection<T>(what: string, work: (connection: Connection) => Promise<T>): Promise<T> {
     const membership = this.#membership;
     if (membership !== undefined) {
-      return membership.attempt(what, (session, until_ms) => session.run(work, until_ms));
+      return membership.attempt(what, (session, until_ms) => session.run(work, { until_ms }));
     }
     const connection = await openConnection({ url: this.#options.url, role: 'tool' });
     try {

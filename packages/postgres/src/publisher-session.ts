@@ -70,11 +70,10 @@ export async function takeFence(
   const deadline_ms = clock.now_ms() + limit_ms;
   for (;;) {
     try {
-      const answer = await connection.query<TakenRow>(
-        `SELECT opened, stored_epoch, opening, backend_pid, backend_start::text
-         FROM ${schema}.open_fence($1, $2, $3, $4, $5, $6::text[], $7::bigint[])`,
-        [pair, app, publisher, lane, epoch, [...(initialise?.keys() ?? [])], [...(initialise?.values() ?? [])]],
-      );
+      const answer = await connection.query<TakenRow>(openFence(schema), [
+        ...[pair, app, publisher, lane, epoch],
+        ...[[...(initialise?.keys() ?? [])], [...(initialise?.values() ?? [])]],
+      ]);
       const row = answer.rows[0];
       if (row === undefined) throw new TandemError('internal', 'open_fence answered no row');
       const storedEpoch = epochFrom(row.stored_epoch);
@@ -87,6 +86,25 @@ export async function takeFence(
       await endHolder(connection, key);
     }
   }
+}
+
+function openFence(schema: string) {
+  return {
+    name: 'open fence',
+    text: `SELECT opened, stored_epoch, opening, backend_pid, backend_start::text
+           FROM ${schema}.open_fence($1, $2, $3, $4, $5, $6::text[], $7::bigint[])`,
+  };
+}
+
+/** An opening of a fence that is nobody's, rolled back: server and process have been through it then. */
+export async function rehearseOpening(connection: Connection, key: FenceKey, tasks: readonly TaskId[]): Promise<void> {
+  const { client } = connection;
+  // No pair has an empty name.
+  const nobody = { ...key, pair: '' };
+  const values = [nobody.pair, key.app, key.publisher, key.lane, 1, [], []];
+  const steps = [client.query('BEGIN'), client.query({ ...openFence(key.schema), values }), client.query('ROLLBACK')];
+  await connection.limited(Promise.all(steps));
+  await readStored(connection, nobody, tasks);
 }
 
 /** Ends the session recorded with the fence. */
@@ -146,10 +164,11 @@ export async function readStored(
 ): Promise<{ readonly positions: ReadonlyMap<TaskId, Position>; readonly epoch: Epoch | undefined }> {
   const { schema, pair, app, publisher, lane } = key;
   // One statement: both are of the same moment.
-  const answer = await connection.query<{ task: string | null; position: string | null; epoch: string | null }>(
-    `SELECT p.task, p.position, f.epoch
+  const text = `SELECT p.task, p.position, f.epoch
      FROM (SELECT (SELECT epoch FROM ${schema}.fence WHERE pair = $1 AND app = $2 AND publisher = $3 AND lane = $4)) AS f(epoch)
-     LEFT JOIN ${schema}.published p ON p.pair = $1 AND p.app = $2 AND p.publisher = $3 AND p.task = ANY ($5::text[])`,
+     LEFT JOIN ${schema}.published p ON p.pair = $1 AND p.app = $2 AND p.publisher = $3 AND p.task = ANY ($5::text[])`;
+  const answer = await connection.query<{ task: string | null; position: string | null; epoch: string | null }>(
+    { name: 'read stored', text },
     [pair, app, publisher, lane, tasks],
   );
   const positions = new Map<TaskId, Position>();

@@ -1,9 +1,9 @@
 // One publishing transaction: all statements are sent at once, the answers tell what became of it.
-import type { Epoch } from '@tandem/pair';
+import type { Epoch, TaskId } from '@tandem/pair';
 import { TandemError, toError, type PositionMove } from '@tandem/ports';
 import { DatabaseError } from 'pg';
 import { isTransient, type Connection } from './connection.ts';
-import { epochFrom, type FenceKey, type Opening } from './publisher-session.ts';
+import { epochFrom, rehearseOpening, type FenceKey, type Opening } from './publisher-session.ts';
 import type { SinkWriter } from './publisher-sink.ts';
 
 export type TransactionOutcome =
@@ -49,16 +49,11 @@ export async function publishTransaction(
   try {
     send({ text: 'BEGIN' });
     send({
-      name: 'begin publish',
-      text: `SELECT ${schema}.begin_publish($1, $2, $3, $4, $5, $6, $7::text[], $8::bigint[])`,
+      ...beginPublish(schema),
       values: [pair, app, publisher, lane, opening.epoch, opening.opening, tasks, froms],
     });
     for (const writer of writers) send(writer.statement(opening.opening), writer);
-    send({
-      name: 'end publish',
-      text: `SELECT ${schema}.end_publish($1, $2, $3, $4, $5::text[], $6::bigint[], $7::bigint[], $8)`,
-      values: [pair, app, publisher, opening.opening, tasks, froms, tos, key.channel],
-    });
+    send({ ...endPublish(schema), values: [pair, app, publisher, opening.opening, tasks, froms, tos, key.channel] });
     send({ text: 'COMMIT' });
   } finally {
     stream.uncork();
@@ -74,13 +69,20 @@ export async function publishTransaction(
 const rehearsals = 8;
 
 /**
- * Goes through a publishing transaction a few times without outputs and without a fence, and rolls it back: server and
- * process have prepared and planned everything then. Locks no rows. @throws what the connection throws.
+ * Goes a few times through an opening and a publishing transaction without outputs, on a fence that is nobody's, and
+ * rolls it back: server and process have prepared and planned everything then. Locks no rows of anybody's.
+ * @throws what the connection throws.
  */
-export async function rehearse(connection: Connection, key: FenceKey, writers: readonly SinkWriter[]): Promise<void> {
+export async function rehearse(
+  connection: Connection,
+  key: FenceKey,
+  tasks: readonly TaskId[],
+  writers: readonly SinkWriter[],
+): Promise<void> {
   const { schema, pair, app, publisher, lane } = key;
   const { client } = connection;
   for (let round = 0; round < rehearsals; round++) {
+    await rehearseOpening(connection, key, tasks);
     // No pair has an empty name: the check of the fence is planned, and refuses.
     const refused = client.query({ ...beginPublish(schema), values: ['', app, publisher, lane, 1, '0', [], []] });
     await connection.limited(refused.catch(() => undefined));

@@ -148,7 +148,7 @@ export class PostgresPublisher implements Publisher {
     const connection = kept === undefined || kept.isClosed ? await this.#connect('publisher') : kept;
     try {
       if (connection === kept) await connection.query('SELECT', [], standbyAnswer_ms);
-      else await rehearse(connection, this.#key, this.#sendOrder);
+      else await rehearse(connection, this.#key, this.#options.scope.tasks, this.#sendOrder);
     } catch (thrown) {
       connection.destroy();
       throw thrown;

@@ -97,7 +97,7 @@ export function frameChecksum(bytes: Uint8Array, start: number, end: number): nu
 }
 
 /** One frame on its own. */
-export function makeFrame(type: FrameType, task: number, payload: Uint8Array): Uint8Array {
+export function makeFrame(type: FrameType, task: number, payload: Uint8Array): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(frameHead_bytes + payload.length);
   putFrame(bytes, 0, type, task, payload);
   return bytes;

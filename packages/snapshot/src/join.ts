@@ -7,17 +7,17 @@ const ahead = 4;
 
 /**
  * The whole snapshot in order. `pieces` hold whole frames of the tasks. `compress` makes of each piece a member of
- * its own (gzip members one after another are a gzip file); up to four are under way at a time.
+ * its own (gzip members one after another are a gzip file) and may keep the piece; up to four are under way at a time.
  */
 export async function* joinSnapshot(
   header: SnapshotHeader,
   pieces: AsyncIterable<ArrayBuffer>,
-  compress: (piece: Uint8Array) => Promise<Uint8Array>,
+  compress: (piece: Uint8Array<ArrayBuffer>) => Promise<Uint8Array>,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const underWay: Promise<Uint8Array>[] = [];
   let frames = 0;
   let tasks = 0;
-  const start = (piece: Uint8Array): void => {
+  const start = (piece: Uint8Array<ArrayBuffer>): void => {
     const counts = countFrames(piece);
     frames += counts.frames;
     tasks += counts.tasks;
