@@ -65,7 +65,7 @@ describe('the records of a log that has a retention', () => {
       SELECT 'orders', partition, reader, floor FROM (VALUES (0), (1)) AS p (partition),
         (VALUES ('orders/orders', 6), ('others/app', 10)) AS r (reader, floor)`);
     await site.sql(`INSERT INTO tandem.app_record (pair, app, version, record) VALUES ('orders', 'orders', 1,
-      '{"lanes":1,"topologyHash":"x","genesis":{"orders/0":"0","orders/1":"0"},"initialised":[]}')`);
+      '{"lanes":1,"appVersion":1,"topologyHash":"x","genesis":{"orders/0":"0","orders/1":"0"},"initialised":[]}')`);
     expect(await sweep()).toBe(6);
   }
 
@@ -139,7 +139,7 @@ describe('the question of a reset', () => {
   beforeEach(async () => {
     await appendOrders(1);
     await site.sql(`INSERT INTO tandem.app_record (pair, app, version, record) VALUES ('orders', 'orders', 1,
-      '{"lanes":1,"topologyHash":"x","genesis":{"orders/0":"0","orders/1":"0"},"initialised":[]}')`);
+      '{"lanes":1,"appVersion":1,"topologyHash":"x","genesis":{"orders/0":"0","orders/1":"0"},"initialised":[]}')`);
   });
 
   it.each([

@@ -1,7 +1,7 @@
 // Where an app's state comes from: a peer's snapshot, a revision in the store, or genesis.
 import type { FailureCode, PositionTexts } from '@tandem/lane';
 import type { AppName, Epoch, Incarnation, Member, PublisherName } from '@tandem/pair';
-import { TandemError, toError, type RevisionInfo } from '@tandem/ports';
+import { TandemError, toError, type AppRecord, type RevisionInfo } from '@tandem/ports';
 import { agreeOnGenesis, markInitialised, type Genesis } from './app-genesis.ts';
 import { Restoring } from './app-restore.ts';
 import type { AppHost } from './app.ts';
@@ -98,18 +98,20 @@ export class AppOrigin {
     const run = this.#run;
     agreeOnGenesis(coordinator, name, {
       lanes: app.lanes.length,
+      appVersion: app.description.version,
       topologyHash: app.description.topologyHash,
       genesis: positions,
       initialised: [],
     })
       .then((genesis) => {
         if (run !== this.#run) return;
+        this.#refuseOtherApp(genesis.record);
         this.#genesis = genesis;
         this.#startAt(genesis.record.genesis);
       })
       .catch((error: unknown) => {
         if (run !== this.#run) return;
-        this.#host.fail('internal', `its genesis could not be recorded: ${toError(error).message}`);
+        this.#host.fail('internal', `it could not begin: ${toError(error).message}`);
       });
   }
 
@@ -181,9 +183,15 @@ export class AppOrigin {
   async #readGenesis(): Promise<Genesis | undefined> {
     const found = await this.#host.coordinator.readAppRecord(this.#host.name);
     if (found === undefined) return undefined;
+    this.#refuseOtherApp(found.record);
+    this.#genesis = found;
+    return found;
+  }
+
+  /** It began with other code or lanes than there are here. */
+  #refuseOtherApp(record: AppRecord): void {
     const { name, app } = this.#host;
-    const { lanes, description } = app;
-    const { record } = found;
+    const { lanes } = app;
     if (record.lanes !== lanes.length) {
       throw new TandemError(
         'other-lanes',
@@ -191,9 +199,7 @@ export class AppOrigin {
         { blame: 'user' },
       );
     }
-    this.#refuseOtherCode({ topologyHash: record.topologyHash, appVersion: description.version });
-    this.#genesis = found;
-    return found;
+    this.#refuseOtherCode(record);
   }
 
   /** State of other code is never replaced by a replay with this code: what was published came from the other. */

@@ -125,18 +125,26 @@ it('uses the revision before when the newest alone cannot be read, time and agai
   }
 });
 
-it('refuses the state of another version of the app, naming both, and goes on when the old one is back', async () => {
-  await ranOnce('version', 2);
-  const newer = await stage.start('version', 'a', { apps: [await stage.code('totals-v2')] });
-  const { reason, output } = await appWhen(newer, ({ condition }) => condition === 'inactive');
-  expect(output).toBe('closed');
-  expect(reason).toMatch(/'totals'.*version 1.*version 2.*deploy.*tandem reset totals/);
-  expect((await newer.node()).role).toBe('joining');
-  expect((await newer.ask('GET', '/readyz')).status).toBe(503);
-  await newer.handle.stop();
-  expect(await stage.outputs('version')).toEqual(expectedOutputs(300));
-  await goesOnExactly('version', await stage.start('version', 'a'), 300);
-});
+it.each([
+  ['kept in two revisions', 2],
+  ['of which no revision has been stored yet', 0],
+])(
+  'refuses the state of another version of the app, %s, and goes on when the old one is back',
+  async (_, revisions) => {
+    const pair = `version-${revisions}`;
+    const before = (revisions + 1) * 100;
+    await ranOnce(pair, revisions);
+    const newer = await stage.start(pair, 'a', { apps: [await stage.code('totals-v2')] });
+    const { reason, output } = await appWhen(newer, ({ condition }) => condition === 'inactive');
+    expect(output).toBe('closed');
+    expect(reason).toMatch(/'totals'.*version 1.*version 2.*deploy.*tandem reset totals/);
+    expect((await newer.node()).role).toBe('joining');
+    expect((await newer.ask('GET', '/readyz')).status).toBe(503);
+    await newer.handle.stop();
+    expect(await stage.outputs(pair)).toEqual(expectedOutputs(before));
+    await goesOnExactly(pair, await stage.start(pair, 'a'), before);
+  },
+);
 
 it('refuses the state of another topology, naming both, and goes on when the old one is back', async () => {
   await ranOnce('topology', 1);

@@ -15,6 +15,7 @@ export type VerifyOutcome = 'current' | 'superseded' | 'unanswered';
  */
 export interface AppRecord {
   readonly lanes: number;
+  readonly appVersion: number;
   readonly topologyHash: string;
   readonly genesis: Readonly<Record<TaskId, string>>;
   /** Publishers whose published positions have been initialised to genesis. */

@@ -7,6 +7,7 @@ import type { Statements } from './coordinator-statements.ts';
 
 const recordSchema = z.object({
   lanes: z.int().min(1),
+  appVersion: z.int().min(1),
   topologyHash: z.string(),
   genesis: z.record(z.string(), z.string()),
   initialised: z.array(z.string()),

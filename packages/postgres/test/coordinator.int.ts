@@ -210,7 +210,7 @@ describe('the coordinator on PostgreSQL', () => {
       clock,
     });
     expect(await tool.readView()).toEqual({ epoch: 1, active: a.self, members: [a.self] });
-    const record = { lanes: 1, topologyHash: 'abc', genesis: {}, initialised: [] };
+    const record = { lanes: 1, appVersion: 1, topologyHash: 'abc', genesis: {}, initialised: [] };
     expect(await tool.writeAppRecord('orders', record, undefined)).toBe(true);
     expect(await a.coordinator.readAppRecord('orders')).toEqual({ version: 1, record });
     await tool.deleteAppRecord('orders');

@@ -329,6 +329,7 @@ export function describeCoordinator(name: string, make: () => Promise<Coordinato
       const app: AppName = 'orders';
       const record: AppRecord = {
         lanes: 2,
+        appVersion: 3,
         topologyHash: 'abc',
         genesis: { 'orders/0': '9007199254740991', 'orders/1': '0' },
         initialised: [],
