@@ -12,6 +12,7 @@ import {
 } from '@tandem/lane';
 import type { PublisherName, TaskId } from '@tandem/pair';
 import type { Clock, ErrorBlame, Timer } from '@tandem/ports';
+import { RecentMaximum } from './recent-maximum.ts';
 
 export interface LaneFailure {
   readonly lane: number;
@@ -35,6 +36,8 @@ interface Slot {
   readonly host: LaneHost;
   described: Described | undefined;
   status: LaneStatus | undefined;
+  /** Each answer knows the longest pause since the one before. */
+  readonly pauses: RecentMaximum;
   /** When the oldest unanswered query was sent. */
   askedAt_ms: number | undefined;
 }
@@ -74,6 +77,7 @@ export class LaneGroup {
       ),
       described: undefined,
       status: undefined,
+      pauses: new RecentMaximum(),
       askedAt_ms: undefined,
     }));
     this.#ask();
@@ -92,7 +96,7 @@ export class LaneGroup {
     return this.#slots[0]?.described?.allTasks ?? [];
   }
 
-  /** The last answer of every lane, by lane. */
+  /** The last answer of every lane, by lane; its longest pause is that of the last minute. */
   get laneStatuses(): readonly (LaneStatus | undefined)[] {
     return this.#slots.map((slot) => slot.status);
   }
@@ -127,7 +131,7 @@ export class LaneGroup {
       if (this.#slots.every((other) => other.described !== undefined)) this.#handlers.onDescribed(message);
     } else if (message.type === 'answer') {
       slot.askedAt_ms = undefined;
-      slot.status = message.status;
+      slot.status = withRecentPause(message.status, slot.pauses, this.#clock.now_ms());
     } else if (message.type === 'failed') {
       this.#fail({
         lane,
@@ -180,4 +184,9 @@ export class LaneGroup {
     this.#ended = true;
     this.#timer?.cancel();
   }
+}
+
+function withRecentPause(status: LaneStatus, pauses: RecentMaximum, now_ms: number): LaneStatus {
+  pauses.note(status.metrics.longestPause_ms, now_ms);
+  return { ...status, metrics: { ...status.metrics, longestPause_ms: pauses.at(now_ms) } };
 }

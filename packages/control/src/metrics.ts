@@ -246,7 +246,7 @@ function laneSeries(series: Series): Fill {
   const heap = series.gauge('tandem_lane_heap_bytes', 'Heap in use by the worker thread of the lane.', lane);
   const pause = series.gauge(
     'tandem_lane_longest_pause_seconds',
-    'Longest pause between two turns of its processing loop in the time of its last report.',
+    'Longest pause between two turns of its processing loop in the last minute.',
     lane,
   );
   const troubles = series.gauge('tandem_lane_troubles', 'What keeps its sources and publishers from work.', lane);
