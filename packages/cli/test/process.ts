@@ -18,14 +18,24 @@ export interface Running {
 
 export type Environment = Readonly<Record<string, string>>;
 
-/** `input`: what comes on its standard input; none unless given. */
 export function start(
   words: readonly string[],
   environment: Environment = {},
   folder?: string,
   input?: string,
 ): Running {
-  const child = spawn(process.execPath, [bin, ...words], {
+  return startScript(bin, words, environment, folder, input);
+}
+
+/** `input`: what comes on its standard input; none unless given. */
+export function startScript(
+  script: string,
+  words: readonly string[],
+  environment: Environment,
+  folder?: string,
+  input?: string,
+): Running {
+  const child = spawn(process.execPath, [script, ...words], {
     cwd: folder,
     env: { PATH: process.env['PATH'], ...environment },
     stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],

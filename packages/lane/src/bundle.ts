@@ -28,7 +28,8 @@ const common = {
   platform: 'node',
   format: 'esm',
   target: 'node20',
-  conditions: ['@tandem/source'],
+  // In a checkout everything runs from source; installed packages have none.
+  conditions: import.meta.url.endsWith('.ts') ? ['@tandem/source'] : [],
   // Comments with paths would make the same code look different on two machines.
   minifyWhitespace: true,
   charset: 'utf8',
