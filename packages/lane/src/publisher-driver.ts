@@ -76,6 +76,7 @@ export class PublisherDriver {
       connection: this.#connection,
       isOn: () => this.isOn,
       giveUp: () => this.#giveUpConnection(),
+      example: () => this.#composer.compose(this.#tasks.queues, false),
     });
   }
 

@@ -1,6 +1,6 @@
 // Keeps a closed publisher ready to be opened, so that a promotion costs milliseconds. Nothing waits for it: an opening
 // that comes meanwhile goes ahead, and a round that fails or hangs does not keep the next ones from trying (L2).
-import type { Clock, Timer } from '@tandem/ports';
+import type { Clock, OutputBatch, Timer } from '@tandem/ports';
 import type { PublisherConnection } from './publisher-connection.ts';
 import type { Waiting } from './waiting.ts';
 
@@ -15,6 +15,8 @@ export interface PreparingHost {
   /** Opened, or on its way to being open or closed: then it is not to be prepared. */
   isOn(): boolean;
   giveUp(): Promise<void>;
+  /** Outputs that wait, if any do. */
+  example(): OutputBatch | undefined;
 }
 
 export class Preparing {
@@ -58,6 +60,6 @@ export class Preparing {
     // An open may have come meanwhile.
     if (this.#isStopped || this.#host.isOn()) return;
     // What fails here the opening itself tries again, and says what is wrong.
-    await publisher.prepare();
+    await publisher.prepare(this.#host.example());
   }
 }

@@ -72,9 +72,11 @@ export interface Publisher {
   /**
    * While closed: makes a later `open` and the first publish quick (connections up, statements prepared, code warm).
    * Changes nothing and holds nothing up. May be called again at any time while closed, and may overlap with `follow`
-   * and with an `open` that comes meanwhile. @throws when it could not; `open` then does it all itself.
+   * and with an `open` that comes meanwhile. `example`: outputs that wait, to go through the motions with; they are
+   * valid until the call returns its promise, and nothing of them may leave the process.
+   * @throws when it could not; `open` then does it all itself.
    */
-  prepare(): Promise<void>;
+  prepare(example?: OutputBatch): Promise<void>;
   /**
    * Fences whoever opened before (same or lower epoch). `initialise`: published positions to start from, given
    * once per app when its genesis has just been recorded; a position already there that is higher is kept, a lower one is raised.

@@ -137,7 +137,8 @@ export class PostgresPublisher implements Publisher {
     }
   }
 
-  async prepare(): Promise<void> {
+  async prepare(example?: OutputBatch): Promise<void> {
+    if (this.#prepared && example !== undefined) this.#goThrough(example);
     // The opening before is over: nothing is under way on its connection any more. Before anything is waited for: an
     // open may come meanwhile.
     const kept = this.#standby?.connection ?? this.#connection;
@@ -153,7 +154,7 @@ export class PostgresPublisher implements Publisher {
       connection.destroy();
       throw thrown;
     }
-    if (this.#isClosed || this.#hasStandby()) connection.destroy();
+    if (this.#isClosed || this.#needsNone()) connection.destroy();
     else this.#standby = { connection, answered_ms: this.#options.clock.now_ms() };
   }
 
@@ -359,9 +360,21 @@ export class PostgresPublisher implements Publisher {
     }
   }
 
-  /** Read afresh: another call may have made one meanwhile. */
-  #hasStandby(): boolean {
-    return this.#standby !== undefined;
+  /** What publishing it would do in this process, without sending anything. */
+  #goThrough(example: OutputBatch): void {
+    try {
+      this.#gather(example);
+      for (const writer of this.#writers) if (writer.count > 0) writer.statement('0');
+    } catch {
+      // Publishing it will say what is wrong with it.
+    } finally {
+      for (const writer of this.#writers) writer.reset();
+    }
+  }
+
+  /** Read afresh: another call may have opened, or made a standby, meanwhile. */
+  #needsNone(): boolean {
+    return this.#standby !== undefined || this.#opening !== undefined;
   }
 
   #takeStandby(): Connection | undefined {

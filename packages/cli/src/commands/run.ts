@@ -1,4 +1,5 @@
 // tandem run: starts a node and stays until it has ended.
+import { setFlagsFromString } from 'node:v8';
 import { TandemError } from '@tandem/ports';
 import type { NodeEnd } from '@tandem/control';
 import { runNode } from '../composition.ts';
@@ -21,6 +22,8 @@ export async function run(options: RunOptions, terminal: Terminal): Promise<numb
       blame: 'user',
     });
   }
+  // What a takeover needs is seldom run: its compiled form is kept, so that it is not compiled anew just then.
+  setFlagsFromString('--no-flush-bytecode');
   const configuration = configurationOf(options, terminal);
   const log = createLog(configuration, level ?? configuration.logLevel, terminal);
 

@@ -420,7 +420,7 @@ export function describePublisher(name: string, make: () => Promise<PublisherWor
         const holder = await opened(3, genesis);
         await published(holder, step(10, 12));
         const other = await create();
-        for (let round = 0; round < 3; round++) await world.settle(other.prepare());
+        for (let round = 0; round < 3; round++) await world.settle(other.prepare(step(12, 14)));
         await published(holder, step(12, 14));
         expect(await values()).toEqual(expected(10, 14));
         expect(await stored(holder)).toMatchObject({ 'in/0': 14 });
@@ -430,7 +430,8 @@ export function describePublisher(name: string, make: () => Promise<PublisherWor
       it('leaves an open to do all that it does otherwise', async () => {
         const old = await opened(1, genesis);
         const prepared = await create();
-        await world.settle(prepared.prepare());
+        await world.settle(prepared.layout());
+        await world.settle(prepared.prepare(step(10, 12)));
         await published(old, step(10, 11));
         expect(await open(prepared, 2)).toEqual({ outcome: 'opened', storedEpoch: 1 });
         expect(await publish(old, step(11, 12))).toMatchObject({ outcome: 'fenced' });
@@ -441,7 +442,7 @@ export function describePublisher(name: string, make: () => Promise<PublisherWor
       it('after an opening is over publishes nothing more without opening again', async () => {
         const publisher = await opened(1, genesis);
         await published(publisher, step(10, 11));
-        await world.settle(publisher.prepare());
+        await world.settle(publisher.prepare(step(11, 12)));
         expect(await publish(publisher, step(11, 12))).toMatchObject({ outcome: 'fenced' });
         expect(await open(publisher, 2)).toEqual({ outcome: 'opened', storedEpoch: 1 });
         await published(publisher, step(11, 12));
