@@ -7,7 +7,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 const source = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 
 if (existsSync(source)) {
-  const { bundleSource } = await import('./bundle-source.mjs');
+  const { bundleSource } = await import('../../../scripts/bundle-source.mjs');
   const bundle = await bundleSource(source);
   if (bundle === undefined) process.exit(1);
   await import(pathToFileURL(bundle).href);

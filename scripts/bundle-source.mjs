@@ -4,9 +4,9 @@ import { mkdirSync, readFileSync, renameSync, rmSync, readdirSync, statSync, wri
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
-const root = fileURLToPath(new URL('../../..', import.meta.url));
+const root = fileURLToPath(new URL('..', import.meta.url));
 // Inside the checkout, so that packages left outside of the bundle are found from there.
-const folder = path.join(root, '.tandem', 'cli');
+const folder = path.join(root, '.tandem', 'build');
 
 /** @returns the bundle's path; undefined when the source has errors, which esbuild has printed then. */
 export async function bundleSource(entry) {
@@ -70,7 +70,7 @@ function keepPlaces({ onResolve, onLoad }, transform) {
     path: imported,
     external: true,
   }));
-  onLoad({ filter: /[\\/]packages[\\/][^\\/]+[\\/]src[\\/].*\.ts$/ }, async ({ path: file }) => {
+  onLoad({ filter: /\.ts$/ }, async ({ path: file }) => {
     const text = readFileSync(file, 'utf8');
     if (!text.includes('import.meta.url')) return undefined;
     const define = { 'import.meta.url': JSON.stringify(pathToFileURL(file).href) };
