@@ -36,6 +36,14 @@ test('a short configuration gets every default of the design', () => {
   });
 });
 
+test('the heap of a lane has a limit only where one is set', () => {
+  expect(parse(goodConfiguration).lane.heapLimit_bytes).toBeUndefined();
+  expect(parse(`${goodConfiguration}\nlane: { heapLimit: 1.5GiB }`).lane.heapLimit_bytes).toBe(1.5 * 1024 ** 3);
+  expect(mistakesIn(`${goodConfiguration}\nlane: { heapLimit: 8MiB }`).join()).toMatch(
+    /lane\.heapLimit: must be between 32MiB/,
+  );
+});
+
 test('an ISO time is a place to start from', () => {
   const text = edited('{ log: orders } }', "{ log: orders }, startFrom: '2026-01-31T12:00:00Z' }");
   expect(parse(text).apps[0]?.sources['orders']?.startFrom).toEqual({ time_ms: Date.UTC(2026, 0, 31, 12) });

@@ -1,5 +1,5 @@
 // What a test of commands runs on: a folder with configurations, a database of its own, and the nodes it started.
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -7,7 +7,8 @@ import { sharedTestServer, type TestDatabase } from '@tandem/embedded';
 import pg from 'pg';
 import { start, tandem, type Ended, type Environment, type Running } from './process.ts';
 
-export const ordersModule = path.resolve(__dirname, '../../../apps/orders/app.ts');
+const root = path.resolve(__dirname, '../../..');
+export const ordersModule = path.join(root, 'apps/orders/app.ts');
 export const token = 'a-token-of-twenty-letters';
 
 const configuration = `pair: orders
@@ -43,6 +44,8 @@ export class Site {
     const database = await (await sharedTestServer()).createDatabase();
     const site = new Site(await mkdtemp(path.join(tmpdir(), 'tandem-cli-test-')), database);
     await site.configure('tandem.yaml');
+    // For apps that a test writes.
+    await symlink(path.join(root, 'node_modules'), path.join(site.folder, 'node_modules'));
     return site;
   }
 
