@@ -16,7 +16,7 @@ const lane = { answerLimit_ms: 2_000, heapLimit_bytes: 48 << 20, restartBackoff_
 
 const faults = [
   ['loop', /lane 0 has not answered for 2000 ms/],
-  ['heap', /app 'totals' ran out of memory in lane 0/],
+  ['heap', /app 'totals' ran out of memory in lane 0: .* limit of 48 MiB; raise lane\.heapLimit/],
   ['throw', /this app cannot count to 666/],
 ] as const;
 

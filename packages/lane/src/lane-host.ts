@@ -1,4 +1,5 @@
 // Control's end of a lane: the worker thread, its messages, and every way in which it can end.
+import { getHeapStatistics } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { errorOf, placeOf } from './describe-app.ts';
 import type { AppBundle } from './description.ts';
@@ -23,6 +24,8 @@ export interface LaneOptions {
   readonly heapLimit_bytes?: number;
 }
 
+const mebibyte = 2 ** 20;
+
 export function startLane(
   bundle: AppBundle,
   spec: LaneSpec,
@@ -32,7 +35,7 @@ export function startLane(
   const worker = new Worker(bundle.path, {
     workerData: { mode: 'run', spec },
     ...(options.heapLimit_bytes !== undefined && {
-      resourceLimits: { maxOldGenerationSizeMb: Math.ceil(options.heapLimit_bytes / 2 ** 20) },
+      resourceLimits: { maxOldGenerationSizeMb: Math.ceil(options.heapLimit_bytes / mebibyte) },
     }),
     name: `${spec.app}/${String(spec.lane)}`,
   });
@@ -59,7 +62,7 @@ export function startLane(
   worker.on('error', (thrown: unknown) => {
     const error = errorOf(thrown) as NodeJS.ErrnoException;
     const outOfMemory = error.code === 'ERR_WORKER_OUT_OF_MEMORY';
-    if (outOfMemory) fail('internal', `app '${spec.app}' ran out of memory in lane ${String(spec.lane)}`);
+    if (outOfMemory) fail('internal', outOfMemoryReason(spec, options.heapLimit_bytes));
     else fail(loaded ? 'internal' : 'app-load', placeOf(error, bundle));
   });
   worker.on('exit', (code) => {
@@ -85,4 +88,15 @@ export function startLane(
     },
     terminate,
   };
+}
+
+function outOfMemoryReason({ app, lane }: LaneSpec, heapLimit_bytes: number | undefined): string {
+  const what = `app '${app}' ran out of memory in lane ${String(lane)}`;
+  if (heapLimit_bytes !== undefined) {
+    const limit = String(Math.ceil(heapLimit_bytes / mebibyte));
+    return `${what}: it reached its limit of ${limit} MiB; raise lane.heapLimit, or have the app keep less`;
+  }
+  // Every thread gets the same.
+  const limit = String(Math.round(getHeapStatistics().heap_size_limit / mebibyte));
+  return `${what}: it reached the limit of ${limit} MiB that Node.js gives it; set lane.heapLimit, or have the app keep less`;
 }

@@ -48,7 +48,13 @@ export interface Configuration {
   readonly persistence: { readonly interval_ms: number; readonly keep: number };
   readonly link: { readonly ping_ms: number };
   readonly switchover: { readonly limit_ms: number };
-  readonly lane: { readonly answerLimit_ms: number; readonly restartBackoff_ms: number; readonly maxRestarts: number };
+  readonly lane: {
+    readonly answerLimit_ms: number;
+    readonly restartBackoff_ms: number;
+    readonly maxRestarts: number;
+    /** Undefined: what Node gives a thread. */
+    readonly heapLimit_bytes?: number;
+  };
   readonly logLevel: CheckedSections['logging']['level'];
   readonly apps: readonly AppConfiguration[];
   /** Values that must never be shown. */
@@ -196,6 +202,7 @@ function fromSections(
       answerLimit_ms: lane.answerLimit,
       restartBackoff_ms: lane.restartBackoff,
       maxRestarts: lane.maxRestarts,
+      ...(lane.heapLimit !== undefined && { heapLimit_bytes: lane.heapLimit }),
     },
     logLevel: logging.level,
     apps: sections.apps.map((app) => ({

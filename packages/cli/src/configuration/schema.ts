@@ -167,7 +167,9 @@ function sections(adapters: readonly Adapter[]) {
           ),
         retry: duration({ least_ms: 1000, most_ms: 3_600_000 })
           .prefault('60s')
-          .describe('How long to wait before an application that could get no state is tried again.'),
+          .describe(
+            'How long to wait before an application that could get no state is tried again, once some quick tries were in vain.',
+          ),
       })
       .prefault({})
       .describe('How a node gets its state when it joins.'),
@@ -218,7 +220,14 @@ function sections(adapters: readonly Adapter[]) {
         restartBackoff: duration({ least_ms: 100, most_ms: 300_000 })
           .prefault('1s')
           .describe('Wait before a failed application is started again; doubled each time.'),
-        maxRestarts: whole(0, 100).default(3).describe('Restarts before it is left failed.'),
+        maxRestarts: whole(0, 100)
+          .default(3)
+          .describe('Restarts before it is left failed; none where a restart would come to the same end.'),
+        heapLimit: size({ least_bytes: 32 * 1024 ** 2, most_bytes: 256 * 1024 ** 3 })
+          .optional()
+          .describe(
+            'Heap of each lane; an application that needs more is failed and started again. Without it: what Node.js gives a thread, 2 to 4 GiB on most machines.',
+          ),
       })
       .prefault({})
       .describe('The worker threads that the applications run in.'),
