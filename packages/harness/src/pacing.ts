@@ -7,7 +7,7 @@ export interface Paced {
   readonly done: Promise<Error | undefined>;
 }
 
-const pause_ms = 2;
+const pause_ms = 5;
 
 /** `send` is called with how many are due, never again before it has resolved. A rejection ends it. */
 export function pace(rate_per_s: number, send: (count: number) => Promise<void>): Paced {

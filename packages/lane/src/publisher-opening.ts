@@ -33,11 +33,14 @@ export async function openPublisher(
     }
     const storedEpoch = opened.outcome === 'opened' ? opened.storedEpoch : opened.byEpoch;
     if (storedEpoch !== undefined && storedEpoch > run.epoch) return { outcome: 'superseded', byEpoch: storedEpoch };
+    // Asked for at once, as it comes after the fence (S3); of use only once the epoch is verified (S2).
+    const reading = opened.outcome === 'opened' ? publisher.readBack() : undefined;
+    reading?.catch(() => undefined);
     const isVerified = await verification.ask(run, storedEpoch);
     if (!isVerified) return { outcome: 'stopped' };
-    if (opened.outcome === 'fenced') return { outcome: 'failed', why: 'fenced while opening', wait_ms: 0 };
+    if (reading === undefined) return { outcome: 'failed', why: 'fenced while opening', wait_ms: 0 };
     run.enter('reading-back');
-    const { positions, epoch } = await publisher.readBack();
+    const { positions, epoch } = await reading;
     if (isStopped(run)) return { outcome: 'stopped' };
     if (epoch !== undefined && epoch > run.epoch) return { outcome: 'superseded', byEpoch: epoch };
     trimTo(positions, tasks);
