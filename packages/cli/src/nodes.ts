@@ -126,6 +126,10 @@ export class NodeClient {
       const text = `${problem.detail ?? 'there is no such app'}. ${suggestion(asked, names)}`;
       return new TandemError('no-such-app', text, { blame: 'user' });
     }
+    if (problem.code === 'revision-missing') {
+      const text = `${problem.detail ?? 'there is no such revision'}. tandem snapshot list shows those that are kept`;
+      throw new TandemError('revision-missing', text, { blame: 'user' });
+    }
     const isTandem = problem.code !== undefined && problem.detail !== undefined;
     if (!isTandem) {
       const text = `${this.address} answered ${String(status)}, not like a Tandem node. Check the address`;

@@ -1,7 +1,5 @@
 // Every command as a process, against a real pair on a real PostgreSQL.
 import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { eventually, tandem } from './process.ts';
@@ -89,16 +87,6 @@ describe('what cannot be reached is one line and exit code 1', () => {
       out: '',
       error: `tandem: no node answers at http://127.0.0.1:${String(port)}: nothing listens there. Start it, or name another with --url\n`,
     });
-  });
-
-  test('a port that is in use', async () => {
-    const server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address() as AddressInfo;
-    const found = await site.tandem(['run'], site.environment('a', port));
-    await new Promise((resolve) => server.close(resolve));
-    expect([1, 2]).toContain(found.code);
-    expect(found.error).toMatch(new RegExp(`^tandem: .*${String(port)}.*\n$`));
   });
 });
 

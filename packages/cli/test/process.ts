@@ -27,7 +27,7 @@ export function start(
   return startScript(bin, words, environment, folder, input);
 }
 
-/** `input`: what comes on its standard input; none unless given. */
+/** `input`: what comes on its standard input; nothing unless given. */
 export function startScript(
   script: string,
   words: readonly string[],
@@ -38,9 +38,11 @@ export function startScript(
   const child = spawn(process.execPath, [script, ...words], {
     cwd: folder,
     env: { PATH: process.env['PATH'], ...environment },
-    stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    stdio: 'pipe',
   });
-  child.stdin?.end(input);
+  // It may have ended before it read anything.
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(input);
   let out = '';
   let error = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text));

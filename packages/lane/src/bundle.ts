@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { TandemError } from '@tandem/ports';
 import * as esbuild from 'esbuild';
 import type { AppBundle } from './description.ts';
@@ -97,16 +97,28 @@ async function checkModule(module: string): Promise<void> {
 /** The app's code; our own packages stay imports, so that there is one copy of each. */
 async function bundleAppAlone(options: BundleOptions): Promise<string> {
   const names = Object.values(guarded);
+  const folder = path.dirname(options.module);
   const built = await esbuild.build({
     ...common,
     entryPoints: [options.module],
-    absWorkingDir: path.dirname(options.module),
+    // Never written: what the source map's names are relative to.
+    outfile: path.join(folder, 'app.mjs'),
+    absWorkingDir: folder,
     external: ['@tandem/*', ...never],
-    sourcemap: 'inline',
+    sourcemap: 'external',
     define: Object.fromEntries(Object.entries(guarded).map(([global, name]) => [global, `__tandem_${name}`])),
     banner: { js: `import{${names.map((name) => `${name} as __tandem_${name}`).join(',')}}from'@tandem/lane/guards';` },
   });
-  return built.outputFiles[0]?.text ?? '';
+  const map = built.outputFiles.find((file) => file.path.endsWith('.map'))?.text ?? '{}';
+  const code = built.outputFiles.find((file) => !file.path.endsWith('.map'))?.text ?? '';
+  return `${code}\n//# sourceMappingURL=data:application/json;base64,${absolutely(map, folder)}\n`;
+}
+
+/** The map with its files named in full: the bundle that it becomes a part of is in another folder. */
+function absolutely(map: string, folder: string): string {
+  const parsed = JSON.parse(map) as { sources?: readonly string[] };
+  const sources = (parsed.sources ?? []).map((source) => pathToFileURL(path.resolve(folder, source)).href);
+  return Buffer.from(JSON.stringify({ ...parsed, sources })).toString('base64');
 }
 
 function entry({ adapters, exportName }: BundleOptions): string {
@@ -141,5 +153,9 @@ function asBuildError(error: unknown, module: string): unknown {
   if (first === undefined) return error;
   const { location } = first;
   const where = location === null ? module : `${location.file}:${String(location.line)}:${String(location.column + 1)}`;
-  return new TandemError('app-build', `${where}: ${first.text.replaceAll('\n', ' ')}`, { blame: 'user', cause: error });
+  const todo = first.text.startsWith('Could not resolve') ? '; correct the name, or install it where the app is' : '';
+  return new TandemError('app-build', `${where}: ${first.text.replaceAll('\n', ' ')}${todo}`, {
+    blame: 'user',
+    cause: error,
+  });
 }

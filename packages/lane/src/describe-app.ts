@@ -11,6 +11,9 @@ export type DescribeAnswer =
 
 const loadLimit_ms = 15_000;
 
+/** Node's exit code for a top-level await that nothing will ever resolve. */
+const unsettledAwait = 13;
+
 /**
  * @throws TandemError (user) `app-load` when the module throws, hangs, or exports no app or several, or whatever code
  * the topology's own checks gave.
@@ -28,10 +31,16 @@ export async function describeApp(bundle: AppBundle, limit_ms = loadLimit_ms): P
       }, limit_ms);
       worker.once('message', resolve);
       worker.once('error', (thrown: unknown) => {
-        refuse(`the app threw while it was loaded: ${placeOf(errorOf(thrown), bundle)}`);
+        const error = errorOf(thrown);
+        // What is not an error comes from nowhere.
+        refuse(`the app threw while it was loaded: ${error === thrown ? placeOf(error, bundle) : error.message}`);
       });
       worker.once('exit', (code) => {
-        refuse(`the app ended its thread while it was loaded (exit code ${String(code)})`);
+        refuse(
+          code === unsettledAwait
+            ? 'the app waits while it is loaded for what never comes; take that await away'
+            : `the app ended its thread while it was loaded (exit code ${String(code)}); does it call process.exit?`,
+        );
       });
     });
     if (answer.type === 'description') return answer.description;
@@ -48,14 +57,15 @@ export function errorOf(thrown: unknown): Error {
   return typeof message === 'string' && typeof stack === 'string' ? (thrown as Error) : toError(thrown);
 }
 
-/** The message and the first place of the stack that is not ours, in one line. */
-export function placeOf(error: Error, bundle: AppBundle): string {
+/** The message and the first place of the stack that is the app's own, or a package's, in one line. */
+export function placeOf(error: Pick<Error, 'message' | 'stack'>, bundle: AppBundle): string {
   const frames = withSourcePlaces(error.stack ?? '', bundle)
     .split('\n')
     .filter((line) => line.trimStart().startsWith('at '));
-  const place = frames
-    .map((line) => /\(?((?:file:\/\/)?[^\s()]+:\d+:\d+)\)?$/.exec(line)?.[1])
-    .find((found) => found !== undefined && !/packages\/(lane|streams)\/|node:|lane\.mjs/.test(found));
+  const places = frames
+    .map((line) => /\(?((?:file:\/\/)?[^\s()]+:\d+:\d+)\)?$/.exec(line)?.[1] ?? 'node:')
+    .filter((found) => !/(packages|@tandem)\/(lane|streams)\/|node:|lane\.mjs/.test(found));
+  const place = places.find((found) => !found.includes('/node_modules/')) ?? places[0];
   const message = error.message.split('\n', 1).join('');
   return place === undefined ? message : `${message} (${place.replace(/^file:\/\//, '')})`;
 }

@@ -25,7 +25,8 @@ export class LaneFailure extends Error {
 export function toLaneFailure(thrown: unknown, code: FailureCode): LaneFailure {
   if (thrown instanceof LaneFailure) return thrown;
   if (thrown instanceof InputError) {
-    return new LaneFailure(thrown.code, thrown.message, { blame: 'user', cause: thrown });
+    const frames = thrown.code === 'app-threw' ? bundleFrames(thrown.cause) : '';
+    return new LaneFailure(thrown.code, thrown.message + frames, { blame: 'user', cause: thrown });
   }
   if (thrown instanceof SnapshotError) return new LaneFailure('snapshot', thrown.message, { cause: thrown });
   if (thrown instanceof TandemError) {
@@ -33,4 +34,11 @@ export function toLaneFailure(thrown: unknown, code: FailureCode): LaneFailure {
   }
   const error = toError(thrown);
   return new LaneFailure(code, code === 'internal' ? (error.stack ?? error.message) : error.message, { cause: error });
+}
+
+/** Where in the lane's bundle an app threw, as lines of a stack: whoever has the source map makes one place of them. */
+function bundleFrames(thrown: unknown): string {
+  const stack = thrown instanceof Error ? (thrown.stack ?? '') : '';
+  const frames = stack.split('\n').filter((line) => /^\s+at .*file:/.test(line));
+  return frames.map((line) => `\n${line}`).join('');
 }

@@ -55,9 +55,7 @@ export function startLane(
     if (over) return;
     loaded = true;
     if (message.type === 'failed' || message.type === 'closed') over = true;
-    handlers.onMessage(
-      message.type === 'failed' ? { ...message, reason: withSourcePlaces(message.reason, bundle) } : message,
-    );
+    handlers.onMessage(message.type === 'failed' ? { ...message, reason: reasonOf(message, bundle) } : message);
   });
   worker.on('error', (thrown: unknown) => {
     const error = errorOf(thrown) as NodeJS.ErrnoException;
@@ -88,6 +86,11 @@ export function startLane(
     },
     terminate,
   };
+}
+
+/** The reason of a failed lane with the app's own files and lines. */
+function reasonOf({ code, reason }: Extract<FromLane, { type: 'failed' }>, bundle: AppBundle): string {
+  return code === 'app-threw' ? placeOf({ message: reason, stack: reason }, bundle) : withSourcePlaces(reason, bundle);
 }
 
 function outOfMemoryReason({ app, lane }: LaneSpec, heapLimit_bytes: number | undefined): string {

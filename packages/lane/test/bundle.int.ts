@@ -97,7 +97,9 @@ describe('refuses, in one line,', () => {
 
   it('an import that cannot be found, with its place', async () => {
     const error = await refused(bundle(await write('app.ts', `import 'nowhere';`)));
-    expect(error.message).toMatch(/app\.ts:1:8: .*nowhere/);
+    expect(error.message).toBe(
+      `app.ts:1:8: Could not resolve "nowhere"; correct the name, or install it where the app is`,
+    );
   });
 
   it('a module without an app, with several, or without the one that is named', async () => {
@@ -111,9 +113,31 @@ describe('refuses, in one line,', () => {
 
   it('an app that throws while it is loaded, with its own file and line', async () => {
     const module = `const broken: number[] = [];\nthrow new Error('no luck' + broken.length);`;
-    const error = await refused(describeApp(await bundle(await write('app.ts', app({ module })))));
+    const file = await write('app.ts', app({ module }));
+    const error = await refused(describeApp(await bundle(file)));
     expect(error).toMatchObject({ code: 'app-load', blame: 'user' });
-    expect(error.message).toMatch(/no luck0 \(.*app\.ts:3:7\)/);
+    expect(error.message).toBe(`the app threw while it was loaded: no luck0 (${file}:3:7)`);
+  });
+
+  it('an app that throws in a file of its own, or what is no error', async () => {
+    const part = await write(
+      'parts/total.ts',
+      `export function total(): number {\n  throw new Error('no total');\n}\n`,
+    );
+    const using = await write('using.ts', `import { total } from './parts/total.ts';\n${app({ module: 'total();' })}`);
+    expect((await refused(describeApp(await bundle(using)))).message).toBe(
+      `the app threw while it was loaded: no total (${part}:2:9)`,
+    );
+    const odd = await write('odd.ts', app({ module: `throw 'a text';` }));
+    expect((await refused(describeApp(await bundle(odd)))).message).toBe('the app threw while it was loaded: a text');
+  });
+
+  it.each([
+    ['process.exit(3);', 'the app ended its thread while it was loaded (exit code 3); does it call process.exit?'],
+    ['await new Promise(() => {});', 'the app waits while it is loaded for what never comes; take that await away'],
+  ])('an app that ends while it is loaded: %s', async (module, reason) => {
+    const built = await bundle(await write('app.ts', app({ module })));
+    expect(await refused(describeApp(built))).toMatchObject({ code: 'app-load', blame: 'user', message: reason });
   });
 
   it('an app that never finishes loading', async () => {

@@ -236,7 +236,10 @@ class PostgresSnapshotStore implements SnapshotStore {
     let size_bytes = 0;
     for await (const chunk of paced(connection, parseRows(copy))) {
       if (chunk.seq !== chunks || !sha256(chunk.data).equals(chunk.sha256)) {
-        throw new TandemError('snapshot-corrupt', `${what}: chunk ${String(chunks)} fails its checksum`);
+        throw new TandemError(
+          'snapshot-corrupt',
+          `${what} is damaged: chunk ${String(chunks)} fails its checksum. Use another revision`,
+        );
       }
       chunks += 1;
       size_bytes += chunk.data.length;
@@ -245,7 +248,7 @@ class PostgresSnapshotStore implements SnapshotStore {
     if (chunks !== row.chunks || size_bytes !== Number(row.size_bytes)) {
       throw new TandemError(
         'snapshot-corrupt',
-        `${what}: ${String(size_bytes)} bytes in ${String(chunks)} chunks, not ${row.size_bytes} in ${String(row.chunks)}`,
+        `${what} is damaged: ${String(size_bytes)} bytes in ${String(chunks)} chunks, not ${row.size_bytes} in ${String(row.chunks)}. Use another revision`,
       );
     }
   }

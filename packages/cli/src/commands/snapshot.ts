@@ -76,9 +76,19 @@ export async function downloadSnapshot(app: string, options: DownloadOptions, te
     await rename(partial, file);
   } catch (error) {
     await rm(partial, { force: true });
-    const text = `revision ${String(revision)} of ${app} could not be saved to ${file}: ${toError(error).message}`;
-    throw new TandemError('download', text, { cause: error });
+    throw notSaved(`revision ${String(revision)} of ${app} could not be saved to ${file}`, error);
   }
   terminal.out(`saved revision ${String(revision)} of ${app} to ${file}, ${roughSize(size_bytes)}\n`);
   return 0;
+}
+
+function notSaved(what: string, error: unknown): TandemError {
+  const { code, syscall, message } = toError(error) as NodeJS.ErrnoException;
+  if (code === 'ECONNRESET') {
+    const todo = 'Its log says why; another revision may be whole';
+    return new TandemError('download', `${what}: the node broke off. ${todo}`, { cause: error });
+  }
+  // The file could not be made: what was asked for is not possible.
+  const blame = syscall === 'open' || syscall === 'rename' ? 'user' : 'failure';
+  return new TandemError('download', `${what}: ${message}. Name another file with --output`, { blame, cause: error });
 }
