@@ -33,68 +33,48 @@ export const nowhere: Receiver = {
   },
 };
 
-export class Filter implements Receiver {
-  readonly #keep: OfValue;
-  readonly #ctx: TaskContext;
-  readonly #next: Receiver;
-  constructor(keep: AuthorFunction, ctx: TaskContext, next: Receiver) {
-    this.#keep = keep as OfValue;
-    this.#ctx = ctx;
-    this.#next = next;
+/** Calls an author's function with each value. */
+abstract class Step implements Receiver {
+  protected readonly call: OfValue;
+  protected readonly ctx: TaskContext;
+  protected readonly next: Receiver;
+  constructor(call: AuthorFunction, ctx: TaskContext, next: Receiver) {
+    this.call = call as OfValue;
+    this.ctx = ctx;
+    this.next = next;
   }
+  abstract take(value: unknown): void;
+}
+
+export class Filter extends Step {
   take(value: unknown): void {
-    const keep = this.#keep;
-    if (keep(value, this.#ctx) === true) this.#next.take(value);
+    const keep = this.call;
+    if (keep(value, this.ctx) === true) this.next.take(value);
   }
 }
 
-export class MapValue implements Receiver {
-  readonly #change: OfValue;
-  readonly #ctx: TaskContext;
-  readonly #next: Receiver;
-  constructor(change: AuthorFunction, ctx: TaskContext, next: Receiver) {
-    this.#change = change as OfValue;
-    this.#ctx = ctx;
-    this.#next = next;
-  }
+export class MapValue extends Step {
   take(value: unknown): void {
-    const change = this.#change;
-    this.#next.take(change(value, this.#ctx));
+    const change = this.call;
+    this.next.take(change(value, this.ctx));
   }
 }
 
-export class FlatMap implements Receiver {
-  readonly #change: OfValue;
-  readonly #ctx: TaskContext;
-  readonly #next: Receiver;
-  constructor(change: AuthorFunction, ctx: TaskContext, next: Receiver) {
-    this.#change = change as OfValue;
-    this.#ctx = ctx;
-    this.#next = next;
-  }
+export class FlatMap extends Step {
   take(value: unknown): void {
-    const change = this.#change;
-    for (const each of change(value, this.#ctx) as Iterable<unknown>) this.#next.take(each);
+    const change = this.call;
+    for (const each of change(value, this.ctx) as Iterable<unknown>) this.next.take(each);
   }
 }
 
-export class SelectKey implements Receiver {
-  readonly #select: OfValue;
-  readonly #ctx: TaskContext;
-  readonly #next: Receiver;
-  constructor(select: AuthorFunction, ctx: TaskContext, next: Receiver) {
-    this.#select = select as OfValue;
-    this.#ctx = ctx;
-    this.#next = next;
-  }
+export class SelectKey extends Step {
   take(value: unknown): void {
-    const ctx = this.#ctx;
-    const select = this.#select;
+    const { ctx, call: select } = this;
     const key = select(value, ctx);
     if (typeof key !== 'string' && key !== null) throw new TypeError('selectKey must return a string or null');
     const { keyIsInput } = ctx;
     const before = ctx.setKey(key);
-    this.#next.take(value);
+    this.next.take(value);
     ctx.resetKey(before, keyIsInput);
   }
 }
