@@ -12,9 +12,19 @@ import {
 } from '@tandem/harness';
 import { partitions, type Stack } from './stack.ts';
 
+export interface Pauses {
+  /** Between two arrivals of outputs at the reader: commits of the server are in it. */
+  readonly p99: number;
+  readonly max: number;
+  /** Longest of the lane's processing, as its own metric tells. */
+  readonly lane_max: number;
+}
+
 export interface SnapshotResult {
   readonly state_mb: number;
-  readonly pause_ms: { readonly p99: number; readonly max: number };
+  readonly pause_ms: Pauses;
+  /** The same while no snapshot is taken: what the machine does by itself. */
+  readonly undisturbed_ms: Pauses;
   readonly take_ms: number;
   readonly stored_mb: number;
   readonly restore_ms: number;
@@ -22,10 +32,13 @@ export interface SnapshotResult {
 
 const rate_per_s = 10_000;
 const times = 10;
+/** Longer than the minute that a lane keeps its longest pause for. */
+const undisturbedFor_ms = 75_000;
 const bulk_bytes = 1000;
 const limit_ms = 120_000;
 
 interface AppAnswer {
+  readonly metrics: readonly { readonly longestPause_ms: number }[];
   readonly output: string;
   readonly inSync: boolean;
 }
@@ -84,6 +97,9 @@ export async function measureSnapshot(stack: Stack, mb: number): Promise<Snapsho
     await producer.stop();
   });
   await until({ limit_ms: 3000 }, () => undefined);
+  const calm_ms = performance.now();
+  await until({ limit_ms: undisturbedFor_ms }, () => undefined);
+  const undisturbed_ms = await pauses(pair, clock.gaps_ms(calm_ms, performance.now()));
   const gaps_ms: number[] = [];
   const takes_ms: number[] = [];
   let stored_bytes = 0;
@@ -97,19 +113,27 @@ export async function measureSnapshot(stack: Stack, mb: number): Promise<Snapsho
     gaps_ms.push(...clock.gaps_ms(from_ms, clock.last_ms ?? to_ms));
     stack.progress(`snapshot ${round.toString()} of ${times.toString()}: ${Math.round(to_ms - from_ms).toString()} ms`);
   }
+  const pause_ms = await pauses(pair, gaps_ms);
   const failed = await producer.stop();
   if (failed !== undefined) throw failed;
   await drained();
   await pair.post('a', '/v1/apps/bulk/revisions', limit_ms);
   const restore_ms = await measureRestore(pair);
-  const { p99, max } = summarise(gaps_ms);
   return {
     state_mb: Math.round((keys * (bulk_bytes + 30)) / 1e5) / 10,
-    pause_ms: { p99, max },
+    pause_ms,
+    undisturbed_ms,
     take_ms: Math.round(percentile(Float64Array.from(takes_ms).sort(), 0.5)),
     stored_mb: Math.round(stored_bytes / 1e5) / 10,
     restore_ms,
   };
+}
+
+async function pauses(pair: Pair, gaps_ms: readonly number[]): Promise<Pauses> {
+  const { p99, max } = summarise(gaps_ms);
+  const metrics = (await pair.get<AppAnswer>('a', '/v1/apps/bulk'))?.metrics ?? [];
+  const lane_max = Math.max(...metrics.map((lane) => lane.longestPause_ms));
+  return { p99, max, lane_max: Math.round(lane_max * 10) / 10 };
 }
 
 /** From joining the pair to publishing again. */

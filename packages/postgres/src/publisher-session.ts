@@ -88,23 +88,13 @@ export async function takeFence(
   }
 }
 
-function openFence(schema: string) {
+/** The statement that takes a fence: pair, app, publisher, lane, epoch, tasks and positions to begin with. */
+export function openFence(schema: string) {
   return {
     name: 'open fence',
     text: `SELECT opened, stored_epoch, opening, backend_pid, backend_start::text
            FROM ${schema}.open_fence($1, $2, $3, $4, $5, $6::text[], $7::bigint[])`,
   };
-}
-
-/** An opening of a fence that is nobody's, rolled back: server and process have been through it then. */
-export async function rehearseOpening(connection: Connection, key: FenceKey, tasks: readonly TaskId[]): Promise<void> {
-  const { client } = connection;
-  // No pair has an empty name.
-  const nobody = { ...key, pair: '' };
-  const values = [nobody.pair, key.app, key.publisher, key.lane, 1, [], []];
-  const steps = [client.query('BEGIN'), client.query({ ...openFence(key.schema), values }), client.query('ROLLBACK')];
-  await connection.limited(Promise.all(steps));
-  await readStored(connection, nobody, tasks);
 }
 
 /** Ends the session recorded with the fence. */

@@ -129,3 +129,26 @@ describe('a publishing transaction', () => {
     await publisher.close();
   });
 });
+
+describe('preparing', () => {
+  it('goes through everything, also beside another one, and leaves nothing behind', async () => {
+    const sinks = {
+      rows: { table: 'target', columns: { key: 'name' } },
+      log: { log: 'prepared', create: { partitions: 1 } },
+    };
+    const publishers = await Promise.all([1, 2].map(() => createPublisher(database.url, 'prepared', sinks)));
+    for (const publisher of publishers) await publisher.layout();
+    const stored = () =>
+      withClient(database.url, async (client) => {
+        const answer = await client.query<Record<string, string>>(
+          `SELECT (SELECT count(*) FROM tandem.fence) AS fences, (SELECT count(*) FROM tandem.published) AS positions,
+                  (SELECT count(*) FROM target) AS rows, (SELECT count(*) FROM tandem.log_prepared) AS records`,
+        );
+        return answer.rows;
+      });
+    const before = await stored();
+    await Promise.all(publishers.map((publisher) => publisher.prepare(batch)));
+    expect(await stored()).toEqual(before);
+    await Promise.all(publishers.map((publisher) => publisher.close()));
+  });
+});
