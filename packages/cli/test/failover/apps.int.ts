@@ -51,8 +51,7 @@ describe('three apps', () => {
   }
 
   async function restart(id: string): Promise<void> {
-    stage.pair.signal(id, 'SIGKILL');
-    await stage.pair.process(id)?.exited;
+    await stage.kill(id);
     await stage.start(id);
   }
 
@@ -65,13 +64,11 @@ describe('three apps', () => {
         stage.feed('in').start(rate_per_s);
         stage.feed('moods').start(rate_per_s);
         await stage.moreOutputs(50, 'tally');
-        stage.pair.signal(active, 'SIGKILL');
-        await stage.pair.process(active)?.exited;
+        await stage.kill(active);
         await stage.pair.waitActive({ not: active });
         for (const { name } of stage.apps) await stage.moreOutputs(50, name);
         await stage.start(active);
-        await stage.expectExact();
-        await stage.expectTruth({ active: stage.other(active), passive: [active] });
+        await stage.expectWhole(stage.other(active));
       }
     },
   );
@@ -145,8 +142,7 @@ describe('three apps', () => {
       // Corrected one node after the other.
       await setMood('');
       const first = stage.other(await stage.pair.waitActive());
-      stage.pair.signal(first, 'SIGKILL');
-      await stage.pair.process(first)?.exited;
+      await stage.kill(first);
       stage.pair.start(first);
       for (const name of ['tally', 'twin']) await appIs(first, name, 'in-sync', 'closed');
       expect(await stage.pair.post(first, '/v1/pair/switchover')).toMatchObject({ outcome: 'done' });
@@ -180,24 +176,18 @@ describe('without live sync', () => {
     () => stage,
     async () => {
       for (let round = 0; round < 2; round++) {
-        const active = await stage.ready();
-        stage.feed().start(rate_per_s);
-        await stage.moreOutputs(100);
+        const active = await stage.underLoad({ rate_per_s, outputs: 100 });
         await stage.pair.post(active, '/v1/apps/tally/revisions');
         await stage.moreOutputs(100);
-        stage.pair.signal(active, 'SIGKILL');
-        await stage.pair.process(active)?.exited;
+        await stage.kill(active);
         await stage.pair.waitActive({ not: active });
         await stage.moreOutputs(50);
         await stage.start(active);
         await stage.moreOutputs(50);
-        for (const id of stage.pair.ids) stage.pair.signal(id, 'SIGKILL');
-        for (const id of stage.pair.ids) await stage.pair.process(id)?.exited;
+        await stage.kill(...stage.pair.ids);
         await stage.start();
         await stage.moreOutputs(50);
-        await stage.expectExact();
-        const now = await stage.ready();
-        await stage.expectTruth({ active: now, passive: [stage.other(now)] });
+        await stage.expectWhole();
       }
     },
   );
@@ -206,16 +196,13 @@ describe('without live sync', () => {
     'an active that hangs is replaced, and what it still sends is refused',
     () => stage,
     async () => {
-      const active = await stage.ready();
-      stage.feed().start(rate_per_s);
-      await stage.moreOutputs(100);
+      const active = await stage.underLoad({ rate_per_s, outputs: 100 });
       stage.pair.signal(active, 'SIGSTOP');
       const successor = await stage.pair.waitActive({ not: active });
       await stage.moreOutputs(100);
       stage.pair.signal(active, 'SIGCONT');
       expect(await stage.ready()).toBe(successor);
-      await stage.expectExact();
-      await stage.expectTruth({ active: successor, passive: [active] });
+      await stage.expectWhole(successor);
     },
   );
 });

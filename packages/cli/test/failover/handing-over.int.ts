@@ -49,18 +49,15 @@ describe('a pair under load', () => {
     'an active that is asked to end hands over first and ends with code 0',
     () => stage,
     async () => {
-      const active = await stage.ready();
+      const active = await stage.underLoad({ rate_per_s, outputs: 50 });
       const epoch = await stage.epoch();
-      stage.feed().start(rate_per_s);
-      await stage.moreOutputs(50);
       stage.pair.signal(active, 'SIGTERM');
       expect(await stage.pair.process(active)?.exited).toBe('exit code 0');
       expect(await stage.ready()).toBe(stage.other(active));
       expect(await stage.epoch()).toBe(epoch + 1);
       await stage.moreOutputs(50);
       await stage.start(active);
-      await stage.expectExact();
-      await stage.expectTruth({ active: stage.other(active), passive: [active] });
+      await stage.expectWhole(stage.other(active));
     },
   );
 
@@ -68,16 +65,13 @@ describe('a pair under load', () => {
     'a passive that is asked to end leaves the active in peace',
     () => stage,
     async () => {
-      const active = await stage.ready();
+      const active = await stage.underLoad({ rate_per_s, outputs: 50 });
       const passive = stage.other(active);
       const epoch = await stage.epoch();
-      stage.feed().start(rate_per_s);
-      await stage.moreOutputs(50);
       stage.pair.signal(passive, 'SIGTERM');
       expect(await stage.pair.process(passive)?.exited).toBe('exit code 0');
       await stage.moreOutputs(50);
-      await stage.expectExact();
-      await stage.expectTruth({ active });
+      await stage.expectWhole(active, { passive: [] });
       expect(await stage.epoch()).toBe(epoch);
     },
   );
@@ -86,16 +80,12 @@ describe('a pair under load', () => {
     'a node without a successor ends with code 0, and goes on where it was when it is started again',
     () => stage,
     async () => {
-      const active = await stage.ready();
-      stage.feed().start(rate_per_s);
-      await stage.moreOutputs(50);
+      const active = await stage.underLoad({ rate_per_s, outputs: 50 });
       stage.pair.signal(active, 'SIGTERM');
       expect(await stage.pair.process(active)?.exited).toBe('exit code 0');
       await stage.start();
       await stage.moreOutputs(50);
-      await stage.expectExact();
-      const now = await stage.ready();
-      await stage.expectTruth({ active: now, passive: [stage.other(now)] });
+      await stage.expectWhole();
     },
   );
 
@@ -103,10 +93,8 @@ describe('a pair under load', () => {
     'a second signal ends the active at once, and the other takes over',
     () => stage,
     async () => {
-      const active = await stage.ready();
+      const active = await stage.underLoad({ rate_per_s, outputs: 50 });
       const passive = stage.other(active);
-      stage.feed().start(rate_per_s);
-      await stage.moreOutputs(50);
       // A passive that does not answer keeps the active waiting for it.
       stage.pair.signal(passive, 'SIGSTOP');
       stage.pair.signal(active, 'SIGTERM');
@@ -119,8 +107,7 @@ describe('a pair under load', () => {
       await stage.pair.waitActive({ not: active });
       await stage.moreOutputs(50);
       await stage.start();
-      await stage.expectExact();
-      await stage.expectTruth({ active: passive, passive: [active] });
+      await stage.expectWhole(passive);
     },
   );
 });
@@ -144,8 +131,7 @@ describe.each([1, 2, 3])('a pair that begins (%i)', () => {
       const active = await stage.start();
       await stage.moreOutputs(100);
       expect(await stage.epoch()).toBe(1);
-      await stage.expectExact();
-      await stage.expectTruth({ active, passive: [stage.other(active)] });
+      await stage.expectWhole(active);
     },
   );
 });

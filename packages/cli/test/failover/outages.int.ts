@@ -60,10 +60,8 @@ describe.each(['SIGINT', 'SIGKILL'] as const)('the server gets %s and is started
     () => stage,
     async () => {
       for (let round = 0; round < 2; round++) {
-        const active = await stage.ready();
+        const active = await stage.underLoad({ rate_per_s, outputs: 100 });
         const passive = stage.other(active);
-        stage.feed().start(rate_per_s);
-        await stage.moreOutputs(100);
         await end(how);
         for (const id of [active, passive]) {
           await isDegraded(id);
@@ -86,19 +84,15 @@ scenario(
   'an active killed while the server is away is replaced when the server is back',
   () => stage,
   async () => {
-    const active = await stage.ready();
-    stage.feed().start(rate_per_s);
-    await stage.moreOutputs(100);
+    const active = await stage.underLoad({ rate_per_s, outputs: 100 });
     await end('SIGKILL');
     await isDegraded(stage.other(active));
-    stage.pair.signal(active, 'SIGKILL');
-    await stage.pair.process(active)?.exited;
+    await stage.kill(active);
     server = await startServer();
     expect(await stage.ready(60_000)).toBe(stage.other(active));
     await stage.moreOutputs(100);
     await stage.start(active);
-    await stage.expectExact();
-    await stage.expectTruth({ active: stage.other(active), passive: [active] });
+    await stage.expectWhole(stage.other(active));
   },
   150_000,
 );

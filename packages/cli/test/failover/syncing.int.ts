@@ -20,11 +20,6 @@ afterAll(async () => {
   await stage.close();
 }, 60_000);
 
-async function kill(...ids: readonly string[]): Promise<void> {
-  for (const id of ids) stage.pair.signal(id, 'SIGKILL');
-  for (const id of ids) await stage.pair.process(id)?.exited;
-}
-
 async function isRestoring(id: string): Promise<void> {
   await waitFor(`${id} is fetching its state`, { limit_ms: 20_000, pause_ms: 2 }, async () => {
     const app = await stage.pair.get<{ condition: string }>(id, '/v1/apps/tally');
@@ -54,24 +49,20 @@ describe.each([1, 8])('the active is killed when %i MiB of a revision are stored
     'the passive goes on, and both restarted go on from a revision that is whole',
     () => stage,
     async () => {
-      const active = await stage.ready();
-      stage.feed().start(rate_per_s);
-      await stage.moreOutputs(50);
+      const active = await stage.underLoad({ rate_per_s, outputs: 50 });
       const stored = stage.pair.post(active, '/v1/apps/tally/revisions').then(
         () => 'stored',
         () => 'killed',
       );
       await isStoring(stored_mib);
-      await kill(active);
+      await stage.kill(active);
       expect(await stored).toBe('killed');
       await stage.pair.waitActive({ not: active });
       await stage.moreOutputs(50);
-      await kill(stage.other(active));
+      await stage.kill(stage.other(active));
       await stage.start();
       await stage.moreOutputs(50);
-      await stage.expectExact();
-      const now = await stage.ready();
-      await stage.expectTruth({ active: now, passive: [stage.other(now)] });
+      await stage.expectWhole();
     },
   );
 });
@@ -85,17 +76,16 @@ describe.each([0, 200])('the active is killed %i ms after the passive began to f
       const passive = stage.other(active);
       await stage.pair.post(active, '/v1/apps/tally/revisions');
       stage.feed().start(rate_per_s);
-      await kill(passive);
+      await stage.kill(passive);
       await stage.moreOutputs(50);
       stage.pair.start(passive);
       await isRestoring(passive);
       await new Promise((resolve) => setTimeout(resolve, delay_ms));
-      await kill(active);
+      await stage.kill(active);
       await stage.pair.waitActive({ not: active });
       await stage.moreOutputs(50);
       await stage.start(active);
-      await stage.expectExact();
-      await stage.expectTruth({ active: passive, passive: [active] });
+      await stage.expectWhole(passive);
     },
   );
 });
@@ -109,17 +99,16 @@ scenario(
     const epoch = await stage.epoch();
     stage.feed().start(rate_per_s);
     for (let round = 0; round < 2; round++) {
-      await kill(passive);
+      await stage.kill(passive);
       stage.pair.start(passive);
       await isRestoring(passive);
     }
-    await kill(passive);
+    await stage.kill(passive);
     await stage.moreOutputs(50);
     await stage.start(passive);
-    await stage.expectExact();
-    await stage.expectTruth({ active, passive: [passive] });
+    await stage.expectWhole(active);
     expect(await stage.epoch()).toBe(epoch);
-    await kill(active);
+    await stage.kill(active);
     await stage.pair.waitActive({ not: active });
     await stage.start(active);
     await stage.expectExact();

@@ -1,6 +1,6 @@
 // Nodes that are stopped and wake up later, believing that nothing happened: what they still send is refused.
 import { waitFor } from '@tandem/harness';
-import pg from 'pg';
+import { blockSink } from './support/blocked-sink.ts';
 import { scenario } from './support/scenario.ts';
 import { outputLog, Stage } from './support/stage.ts';
 
@@ -22,18 +22,15 @@ scenario(
   () => stage,
   async () => {
     for (let round = 0; round < 2; round++) {
-      const active = await stage.ready();
+      const active = await stage.underLoad({ rate_per_s, outputs: 100 });
       const epoch = await stage.epoch();
-      stage.feed().start(rate_per_s);
-      await stage.moreOutputs(100);
       stage.pair.signal(active, 'SIGSTOP');
       const successor = await stage.pair.waitActive({ not: active });
       await stage.moreOutputs(200);
       stage.pair.signal(active, 'SIGCONT');
       expect(await stage.ready()).toBe(successor);
       await stage.moreOutputs(100);
-      await stage.expectExact();
-      await stage.expectTruth({ active: successor, passive: [active] });
+      await stage.expectWhole(successor);
       expect(await stage.epoch()).toBe(epoch + 1);
     }
   },
@@ -43,33 +40,25 @@ scenario(
   'a zombie that was stopped inside of an open transaction holds its successor up for no longer than that takes to see',
   () => stage,
   async () => {
-    const active = await stage.ready();
+    const active = await stage.underLoad({ rate_per_s, outputs: 100 });
     const epoch = await stage.epoch();
-    stage.feed().start(rate_per_s);
-    await stage.moreOutputs(100);
     // With the head of an output log locked by somebody else, the transaction stays open, holding the fence.
-    const blocker = new pg.Client({ connectionString: stage.url });
-    blocker.on('error', () => undefined);
-    await blocker.connect();
+    const release = await blockSink(stage, outputLog('tally', 'counts'));
     try {
-      await blocker.query('BEGIN');
-      await blocker.query('SELECT 1 FROM tandem.head WHERE log = $1 FOR UPDATE', [outputLog('tally', 'counts')]);
       await publisherWaits();
       stage.pair.signal(active, 'SIGSTOP');
       await waitFor('another epoch is claimed', { limit_ms: 20_000 }, async () =>
         (await stage.epoch()) > epoch ? true : undefined,
       );
-      await blocker.query('COMMIT');
     } finally {
-      await blocker.end();
+      await release();
     }
     const successor = await stage.pair.waitActive({ not: active });
     await stage.moreOutputs(200);
     stage.pair.signal(active, 'SIGCONT');
     expect(await stage.ready()).toBe(successor);
     await stage.moreOutputs(100);
-    await stage.expectExact();
-    await stage.expectTruth({ active: successor, passive: [active] });
+    await stage.expectWhole(successor);
     expect(await stage.epoch()).toBe(epoch + 1);
   },
 );
@@ -78,19 +67,13 @@ scenario(
   'a zombie whose transaction lies idle on the server is put out of it by its successor',
   () => stage,
   async () => {
-    const active = await stage.ready();
+    const active = await stage.underLoad({ rate_per_s, outputs: 100 });
     const epoch = await stage.epoch();
-    stage.feed().start(rate_per_s);
-    await stage.moreOutputs(100);
     // The zombie's session waits for a lock when it is stopped; released, it would go on by itself unless it is ended.
-    const blocker = new pg.Client({ connectionString: stage.url });
-    blocker.on('error', () => undefined);
-    await blocker.connect();
+    // The bursts alone: what goes to the other log is written already, in the same transaction.
+    const release = await blockSink(stage, outputLog('tally', 'bursts'));
     let successor: string;
     try {
-      await blocker.query('BEGIN');
-      // The bursts alone: what goes to the other log is written already, in the same transaction.
-      await blocker.query('SELECT 1 FROM tandem.head WHERE log = $1 FOR UPDATE', [outputLog('tally', 'bursts')]);
       await publisherWaits();
       stage.pair.signal(active, 'SIGSTOP');
       await waitFor('another epoch holds the fence', { limit_ms: 20_000 }, async () => {
@@ -98,15 +81,14 @@ scenario(
         return Number(row?.epoch) > epoch ? true : undefined;
       });
       stage.pair.signal(active, 'SIGCONT');
-      await blocker.query('COMMIT');
+      await release();
       successor = await stage.pair.waitActive({ not: active });
     } finally {
-      await blocker.end();
+      await release();
     }
     await stage.moreOutputs(200);
     expect(await stage.ready()).toBe(successor);
-    await stage.expectExact();
-    await stage.expectTruth({ active: successor, passive: [active] });
+    await stage.expectWhole(successor);
   },
 );
 

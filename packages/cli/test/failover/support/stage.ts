@@ -159,6 +159,20 @@ export class Stage {
     }
   }
 
+  /** Once every node that lives is ready: inputs at that rate, and so many more outputs. @returns the active one. */
+  async underLoad({ rate_per_s, outputs }: { rate_per_s: number; outputs: number }): Promise<string> {
+    const active = await this.ready();
+    this.feed().start(rate_per_s);
+    await this.moreOutputs(outputs);
+    return active;
+  }
+
+  /** kill -9; resolves when the processes are gone. */
+  async kill(...ids: readonly string[]): Promise<void> {
+    for (const id of ids) this.pair.signal(id, 'SIGKILL');
+    for (const id of ids) await this.pair.process(id)?.exited;
+  }
+
   /** Processes that run and are not stopped. */
   get living(): readonly string[] {
     return this.pair.ids.filter((id) => {
@@ -249,6 +263,13 @@ export class Stage {
         if (difference !== undefined) throw new Error(`${log}, partition ${partition.toString()}: ${difference}`);
       }
     }
+  }
+
+  /** Every output exactly; and one node (this one, if it is named) is active, the others follow, and all say so. */
+  async expectWhole(active?: string, { passive }: { passive?: readonly string[] } = {}): Promise<void> {
+    await this.expectExact();
+    const holder = active ?? (await this.ready());
+    await this.expectTruth({ active: holder, passive: passive ?? this.pair.ids.filter((id) => id !== holder) });
   }
 
   /**
