@@ -83,9 +83,17 @@ function makeProgram(): Command {
     .addOption(new Option('--workload <name>', 'what is computed').choices([...workloads]).makeOptionMandatory())
     .option('--lanes <n>', 'worker threads', whole(1, 64), 1)
     .option('--pair', 'with a passive beside it')
+    .option('--profile', "where the time of the active's busiest lane goes, on standard error")
     .option('--inputs <n>', 'how many', whole(1, 100_000_000), 1_000_000)
-    .action((options: Common & { workload: Workload; lanes: number; pair?: boolean; inputs: number }) =>
-      measure(options, (stack) => measureThroughput(stack, { ...options, pair: options.pair === true })),
+    .action(
+      (options: Common & { workload: Workload; lanes: number; pair?: boolean; inputs: number; profile?: boolean }) =>
+        measure(options, (stack) =>
+          measureThroughput(stack, {
+            ...options,
+            pair: options.pair === true,
+            profile: options.profile === true,
+          }),
+        ),
     );
   add('snapshot', 'takes and restores a large state under 10,000 inputs/s')
     .option('--mb <n>', 'size of the state', whole(1, 10_000), 100)

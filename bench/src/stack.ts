@@ -73,7 +73,7 @@ export class Stack {
   }
 
   /** Module paths are relative to the checkout. */
-  async pair(options: Pick<PairOptions, 'apps' | 'nodes' | 'settings'>): Promise<Pair> {
+  async pair(options: Pick<PairOptions, 'apps' | 'nodes' | 'settings' | 'nodeFlags'>): Promise<Pair> {
     const folder = path.join(nodesFolder, this.#name);
     await mkdir(folder, { recursive: true });
     const pair = await Pair.create({ ...options, name: 'bench', root, folder, databaseUrl: this.url });

@@ -1,6 +1,10 @@
 // As fast as it goes: input preloaded, fresh state, watched from outside by the committed end of the output log.
 import { cpuSeconds, Generator, memoryPeak_mb, readLog, until } from '@tandem/harness';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import type pg from 'pg';
+import { describeProfile, laneProfile } from './profile.ts';
 import { countOf, expectedOutputs, OutputCheck, type Workload } from './reference.ts';
 import { partitions, type Stack } from './stack.ts';
 
@@ -9,6 +13,8 @@ export interface ThroughputOptions {
   readonly lanes: number;
   readonly pair: boolean;
   readonly inputs: number;
+  /** Says where the lane's time goes; it takes some itself. */
+  readonly profile: boolean;
 }
 
 export interface ThroughputResult {
@@ -39,7 +45,9 @@ export async function measureThroughput(stack: Stack, options: ThroughputOptions
   if (outputs === 0) throw new Error(`${workload} has no output for ${inputs.toString()} inputs: take more`);
   const client = await stack.client();
   await client.query('CHECKPOINT');
+  const profiles = options.profile ? await mkdtemp(path.join(tmpdir(), 'tandem-profile-')) : undefined;
   const pair = await stack.pair({
+    ...(profiles !== undefined && { nodeFlags: ['--cpu-prof', '--cpu-prof-dir', profiles] }),
     nodes: options.pair ? ['a', 'b'] : ['a'],
     apps: [
       {
@@ -62,6 +70,12 @@ export async function measureThroughput(stack: Stack, options: ThroughputOptions
   const last = await sampleUntil(client, outputs);
   const cpuAfter_s = await cpuSeconds(pid);
   const rss_mb = await memoryPeak_mb(pid);
+  if (profiles !== undefined) {
+    // Profiles are written at a node's end.
+    for (const id of pair.ids) await pair.process(id)?.stop();
+    for (const line of describeProfile(await laneProfile(profiles), inputs)) stack.progress(line);
+    await rm(profiles, { recursive: true });
+  }
   stack.progress('checking the outputs');
   const check = new OutputCheck(workload, expected);
   for (let partition = 0; partition < partitions; partition++) {

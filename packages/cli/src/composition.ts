@@ -1,12 +1,11 @@
 // The composition root: from a checked configuration to a running node. The only place that knows every adapter.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { startNode, type AppOptions, type NodeHandle } from '@tandem/control';
 import { bundleApp, describeApp, systemClock, type AppBundle, type AppDescription, type LaneSpec } from '@tandem/lane';
 import { TandemError } from '@tandem/ports';
 import type { Logger } from 'pino';
 import { bindingMistakes } from './bindings.ts';
+import { makeBundleFolder } from './bundle-folder.ts';
 import type { AppConfiguration, Configuration } from './configuration/load.ts';
 import { refuseLostCoordinator } from './lost-coordinator.ts';
 import { adapterNamed, contextOf, makeCoordinator, makeStore } from './systems.ts';
@@ -18,17 +17,6 @@ export interface LoadedApp {
   readonly configuration: AppConfiguration;
   readonly bundle: AppBundle;
   readonly description: AppDescription;
-}
-
-/** A folder of this process alone, removed when it exits. */
-export function makeBundleFolder(): { readonly folder: string; remove(): void } {
-  const folder = mkdtempSync(path.join(tmpdir(), 'tandem-'));
-  const remove = (): void => {
-    process.off('exit', remove);
-    rmSync(folder, { recursive: true, force: true });
-  };
-  process.once('exit', remove);
-  return { folder, remove };
 }
 
 /**

@@ -8,6 +8,8 @@ export interface NodeCommand {
   /** Program and arguments; the first is run by this Node. */
   readonly script: string;
   readonly args: readonly string[];
+  /** For Node.js itself, before the script. */
+  readonly nodeFlags?: readonly string[];
   readonly cwd: string;
   /** Standard output and errors are added to this file. */
   readonly logFile: string;
@@ -25,7 +27,7 @@ export class NodeProcess {
     const log = openSync(command.logFile, 'a');
     try {
       // Its own group: Ctrl-C at the terminal is for whoever started it to handle.
-      this.#child = spawn(process.execPath, [command.script, ...command.args], {
+      this.#child = spawn(process.execPath, [...(command.nodeFlags ?? []), command.script, ...command.args], {
         cwd: command.cwd,
         detached: true,
         stdio: ['ignore', log, log],

@@ -37,6 +37,8 @@ export interface PairOptions {
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Into the `node` section of each, for instance `advertise`. */
   readonly nodeSettings?: (id: string, port: number) => Readonly<Record<string, unknown>>;
+  /** For Node.js itself, for instance to have it profiled. */
+  readonly nodeFlags?: readonly string[];
 }
 
 /** What a node says of itself; undefined parts when it does not answer. */
@@ -105,11 +107,12 @@ export class Pair {
   start(id: string): NodeProcess {
     const member = this.#member(id);
     if (member.process !== undefined && member.process.ended === undefined) return member.process;
-    const { root } = this.#options;
+    const { root, nodeFlags } = this.#options;
     member.process = new NodeProcess(
       {
         script: path.join(root, 'packages', 'cli', 'bin', 'tandem.mjs'),
         args: ['run', '--config', member.configFile],
+        ...(nodeFlags !== undefined && { nodeFlags }),
         cwd: root,
         logFile: member.logFile,
       },

@@ -170,6 +170,8 @@ export class PublisherDriver {
     this.#trouble = undefined;
     this.#tasks.flushReport();
     this.#tasks.applyKnown();
+    // A switchover back may come the next moment.
+    this.#preparing.begin();
   }
 
   async #giveUpConnection(): Promise<void> {

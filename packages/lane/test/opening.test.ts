@@ -118,6 +118,18 @@ describe('a closed publisher', () => {
     await untilCalled(made, 'prepare', before + 2);
   });
 
+  it('is prepared at once when it has stepped down: it may be wanted again the next moment', async () => {
+    const made = world();
+    const { holds } = made.system('memory');
+    const lane = made.start();
+    await lane.startAt();
+    await lane.goLive(1, genesis);
+    const before = holds.count('prepare');
+    await lane.stepDown();
+    await turns(20);
+    expect(holds.count('prepare')).toBe(before + 1);
+  });
+
   it('is prepared again after that failed, and is opened all the same', async () => {
     const made = world({ haste: 500 });
     made.system('memory').holds.failsToPrepare = true;

@@ -1,6 +1,7 @@
 // tandem validate: everything that `tandem run` would check, without starting anything.
 import { toError } from '@tandem/ports';
-import { loadApps, makeBundleFolder, type LoadedApp } from '../composition.ts';
+import { makeBundleFolder } from '../bundle-folder.ts';
+import { loadApps, type LoadedApp } from '../composition.ts';
 import type { Configuration } from '../configuration/load.ts';
 import { hide } from '../configuration/secrets.ts';
 import { adapterNamed, contextOf } from '../systems.ts';
