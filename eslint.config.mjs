@@ -25,6 +25,7 @@ const layers = {
   lane: ['ports', 'snapshot', 'pair', 'streams'],
   control: ['lane', 'ports', 'snapshot', 'pair', 'streams'],
   postgres: ['ports', 'snapshot', 'pair', 'streams'],
+  kafka: ['ports', 'snapshot', 'pair', 'streams'],
   embedded: [],
   harness: [],
 };

@@ -1,0 +1,2 @@
+// What a lane needs of Kafka: bundled into every lane that reads or writes there.
+export {};
