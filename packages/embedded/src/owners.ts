@@ -7,13 +7,24 @@ import path from 'node:path';
 import { EmbeddedError, hasErrno } from './error.ts';
 import { pidExists, until } from './process.ts';
 
-const lockLimit_ms = 60_000;
+/** How a guard finds and ends the processes of the server whose owner is gone. */
+export interface Guarded {
+  /** Below the folder; each has the id of a process in its first line. */
+  readonly pidFiles: readonly string[];
+  /** Part of the command line of every such process: a stale file may name somebody else's. */
+  readonly sign: string;
+  /** One after the other until they are gone; each is given ten seconds. */
+  readonly signals: readonly NodeJS.Signals[];
+}
 
-/** Runs `work` while no other process starts or stops the server of this folder. A dead holder's lock is broken. */
-export async function withLock<T>(folder: string, work: () => Promise<T>): Promise<T> {
+/**
+ * Runs `work` while no other process starts or stops the server of this folder. A dead holder's lock is broken.
+ * `limit_ms`: how long the work of others may take.
+ */
+export async function withLock<T>(folder: string, work: () => Promise<T>, limit_ms = 60_000): Promise<T> {
   const file = path.join(folder, 'lock');
   const token = `${process.pid.toString()} ${randomUUID()}`;
-  const taken = await until(lockLimit_ms, 20, async () => {
+  const taken = await until(limit_ms, 20, async () => {
     try {
       await writeFile(file, token, { flag: 'wx' });
       return true;
@@ -48,11 +59,11 @@ function ownerFile(folder: string): string {
 }
 
 /** Registers this process and starts its guard, unless it has one already. Call with the lock held. */
-export async function addOwner(folder: string): Promise<void> {
+export async function addOwner(folder: string, guarded: Guarded): Promise<void> {
   await mkdir(ownersFolder(folder), { recursive: true });
   const guard = Number(await readFile(ownerFile(folder), 'utf8').catch(() => '0'));
   if (guard > 0 && pidExists(guard)) return;
-  const child = spawn(process.execPath, ['-e', guardProgram, folder, process.pid.toString()], {
+  const child = spawn(process.execPath, ['-e', guardProgram, folder, process.pid.toString(), JSON.stringify(guarded)], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
     // Without NODE_OPTIONS: a loader or debugger of the owner is not the guard's.
@@ -85,20 +96,22 @@ export async function otherOwners(folder: string): Promise<number> {
 
 /**
  * What the guard runs, as text so that it works from source, from a build and from inside a bundle alike.
- * It waits for the end of its input (the owner is gone), takes the lock, and when no owner is left asks the server
- * to stop (SIGINT: fast shutdown).
+ * It waits for the end of its input (the owner is gone), takes the lock, and when no owner is left asks the server's
+ * processes to stop.
  */
 const guardProgram = `
-const fs = require('node:fs'), path = require('node:path');
-const [folder, owner] = process.argv.slice(1);
+const fs = require('node:fs'), path = require('node:path'), { spawnSync } = require('node:child_process');
+const [folder, owner, guarded] = process.argv.slice(1);
+const { pidFiles, sign, signals } = JSON.parse(guarded);
 const lock = path.join(folder, 'lock');
 const alive = (pid) => { try { process.kill(pid, 0); return true } catch (error) { return error.code === 'EPERM' } };
 const read = (file) => { try { return fs.readFileSync(file, 'utf8') } catch { return '' } };
 const later = (work) => setTimeout(work, 20);
 for (const signal of ['SIGINT', 'SIGHUP']) process.on(signal, () => {});
 let tries = 0, begun = false;
-// A stale file may name a process that is not PostgreSQL's.
-const isServer = (pid) => process.platform !== 'linux' || read('/proc/' + pid + '/stat').includes('(postgres)');
+const commandLine = (pid) => process.platform === 'linux'
+  ? read('/proc/' + pid + '/cmdline').replaceAll('\\0', ' ')
+  : String(spawnSync('ps', ['-ww', '-o', 'command=', '-p', String(pid)]).stdout);
 const begin = () => { if (!begun) { begun = true; take() } };
 function take() {
   if (!fs.existsSync(folder) || ++tries > 1500) return;
@@ -110,15 +123,21 @@ function take() {
   }
   const owners = path.join(folder, 'owners');
   if (Number(read(path.join(owners, owner))) === process.pid) fs.rmSync(path.join(owners, owner), { force: true });
-  const left = fs.readdirSync(owners).filter((name) => alive(Number(name)));
-  const server = Number(read(path.join(folder, 'data', 'postmaster.pid')).split('\\n')[0]);
-  if (left.length > 0 || !(server > 0) || !isServer(server)) return fs.rmSync(lock, { force: true });
-  try { process.kill(server, 'SIGINT') } catch {}
-  wait(server, 1000);
+  if (fs.readdirSync(owners).some((name) => alive(Number(name)))) return fs.rmSync(lock, { force: true });
+  end(pidFiles
+    .map((file) => Number(read(path.join(folder, file)).split('\\n')[0]))
+    .filter((pid) => pid > 0 && commandLine(pid).includes(sign)), 0);
 }
-function wait(server, left) {
-  if (left > 0 && alive(server)) return setTimeout(() => wait(server, left - 1), 10);
-  fs.rmSync(lock, { force: true });
+function end(pids, step) {
+  if (pids.length === 0 || step === signals.length) return fs.rmSync(lock, { force: true });
+  // A stopped process takes no notice until it goes on.
+  for (const pid of pids) for (const signal of [signals[step], 'SIGCONT']) try { process.kill(pid, signal) } catch {}
+  wait(pids, step, 1000);
+}
+function wait(pids, step, left) {
+  const rest = pids.filter(alive);
+  if (rest.length > 0 && left > 0) return setTimeout(() => wait(rest, step, left - 1), 10);
+  end(rest, step + 1);
 }
 process.stdin.on('error', begin).on('end', begin).resume();
 `;

@@ -7,7 +7,7 @@ import path from 'node:path';
 import pg from 'pg';
 import { exists, findBinaries, refuseForeign, type Binaries } from './binaries.ts';
 import { EmbeddedError } from './error.ts';
-import { addOwner, otherOwners, removeOwner, withLock } from './owners.ts';
+import { addOwner, otherOwners, removeOwner, withLock, type Guarded } from './owners.ts';
 import { processKind, readPostmaster, until, type Postmaster } from './process.ts';
 import { canReach, serverUser, type ServerUser } from './server-user.ts';
 
@@ -57,9 +57,8 @@ interface Place {
 
 /** @throws EmbeddedError */
 export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedServer> {
-  const user = await serverUser();
-  const folder = await reachableFolder(path.resolve(options.dataDir), user);
-  const place: Place = { folder, data: path.join(folder, 'data'), user };
+  const place = await findPlace(options.dataDir);
+  const { folder } = place;
   await mkdir(folder, { recursive: true, mode: 0o755 });
   await refuseForeign(folder);
   return await withLock(folder, async () => {
@@ -72,19 +71,44 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
       );
     }
     const server = running ?? (await startFresh(place, options));
-    if (options.keepRunning !== true) await addOwner(folder);
-    return {
-      url: connectionUrl(await readPassword(place), server.port),
-      port: server.port,
-      pid: server.pid,
-      dataDir: folder,
-      reused: running !== undefined,
-      stop: async () => {
-        // Somebody may have removed the folder after an earlier stop.
-        if (await exists(folder)) await withLock(folder, () => release(place));
-      },
-    };
+    if (options.keepRunning !== true) await addOwner(folder, guarded(place));
+    return await describe(place, server, running !== undefined);
   });
+}
+
+/** The server that runs on this folder, if there is one. Does not make the caller an owner of it. */
+export async function findEmbedded(dataDir: string): Promise<EmbeddedServer | undefined> {
+  const place = await findPlace(dataDir);
+  if (!(await exists(place.folder))) return undefined;
+  return await withLock(place.folder, async () => {
+    const running = await findRunning(place);
+    return running === undefined ? undefined : await describe(place, running, true);
+  });
+}
+
+async function findPlace(dataDir: string): Promise<Place> {
+  const user = await serverUser();
+  const folder = await reachableFolder(path.resolve(dataDir), user);
+  return { folder, data: path.join(folder, 'data'), user };
+}
+
+async function describe(place: Place, server: Postmaster, reused: boolean): Promise<EmbeddedServer> {
+  return {
+    url: connectionUrl(await readPassword(place), server.port),
+    port: server.port,
+    pid: server.pid,
+    dataDir: place.folder,
+    reused,
+    stop: async () => {
+      // Somebody may have removed the folder after an earlier stop.
+      if (await exists(place.folder)) await withLock(place.folder, () => release(place));
+    },
+  };
+}
+
+/** SIGINT: sessions are ended, then a checkpoint. */
+function guarded({ data }: Place): Guarded {
+  return { pidFiles: [path.join('data', 'postmaster.pid')], sign: data, signals: ['SIGINT'] };
 }
 
 async function reachableFolder(wanted: string, user: ServerUser | undefined): Promise<string> {
