@@ -1,6 +1,9 @@
 /** @jest-config-loader esbuild-register */
 import type { Config } from 'jest';
 
+/** Packages that hold ES modules only: made CommonJS, as everything is in tests. */
+const esmPackages = ['@platformatic', 'zstddec'].join('|');
+
 const base: Config = {
   testEnvironment: 'node',
   testEnvironmentOptions: { customExportConditions: ['@tandem/source', 'node', 'node-addons'] },
@@ -13,7 +16,12 @@ const base: Config = {
         sourceMaps: 'inline',
       },
     ],
+    [`/node_modules/(${esmPackages})/.+\\.m?js$`]: [
+      '@swc/jest',
+      { jsc: { target: 'es2022', parser: { syntax: 'ecmascript' } }, module: { type: 'commonjs' } },
+    ],
   },
+  transformIgnorePatterns: [`/node_modules/(?!(${esmPackages})/)`],
   modulePathIgnorePatterns: ['/dist/'],
 };
 
