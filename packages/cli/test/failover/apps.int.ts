@@ -139,14 +139,20 @@ describe('three apps', () => {
       await stage.pair.waitActive({ not: stage.other(other) });
       stage.feed('in').start(rate_per_s);
       for (const name of ['tally', 'twin']) await stage.moreOutputs(50, name);
-      // Corrected one node after the other.
+      // Corrected one node after the other. Whether the active offers its failed app by itself depends on who failed last.
       await setMood('');
       const first = stage.other(await stage.pair.waitActive());
       await stage.kill(first);
       stage.pair.start(first);
-      for (const name of ['tally', 'twin']) await appIs(first, name, 'in-sync', 'closed');
-      expect(await stage.pair.post(first, '/v1/pair/switchover')).toMatchObject({ outcome: 'done' });
-      await appIs(first, 'moody', 'in-sync', 'live');
+      await waitFor(`${first} publishes every app`, { limit_ms: 30_000 }, async () => {
+        const apps = await Promise.all(stage.apps.map(({ name }) => stage.app(first, name)));
+        if (apps.some(({ condition }) => condition !== 'in-sync')) return undefined;
+        if (apps.every(({ output }) => output === 'live')) return true;
+        if (apps.every(({ output }) => output === 'closed')) {
+          await stage.pair.post(stage.other(first), '/v1/pair/switchover');
+        }
+        return undefined;
+      });
       await restart(stage.other(first));
       await stage.expectExact();
       const now = await stage.ready();

@@ -188,15 +188,16 @@ export class Stage {
   }
 
   async node(id: string): Promise<NodeReport> {
-    const report = await this.pair.get<NodeReport>(id, '/v1/node');
-    if (report === undefined) throw new Error(`node ${id} does not answer`);
-    return report;
+    return await this.#answer(id, '/v1/node');
   }
 
   async app(id: string, name: string): Promise<AppSummary> {
-    const report = await this.pair.get<AppSummary>(id, `/v1/apps/${name}`);
-    if (report === undefined) throw new Error(`node ${id} does not answer for app ${name}`);
-    return report;
+    return await this.#answer(id, `/v1/apps/${name}`);
+  }
+
+  /** A machine with more to do than it can may let a node wait for its turn. */
+  async #answer<T>(id: string, route: string): Promise<T> {
+    return await waitFor(`node ${id} answers ${route}`, { limit_ms: 10_000 }, () => this.pair.get<T>(id, route));
   }
 
   /** Committed rows, on a connection of our own that is made anew when it broke. */
