@@ -1,0 +1,1 @@
+export { idempotencyKey, type OutputId } from './headers.ts';
