@@ -26,6 +26,8 @@ const layers = {
   control: ['lane', 'ports', 'snapshot', 'pair', 'streams'],
   postgres: ['ports', 'snapshot', 'pair', 'streams'],
   kafka: ['ports', 'snapshot', 'pair', 'streams'],
+  files: ['ports', 'snapshot', 'pair', 'streams'],
+  http: ['postgres', 'ports', 'snapshot', 'pair', 'streams'],
   embedded: [],
   harness: [],
 };
