@@ -30,6 +30,7 @@ const layers = {
   http: ['postgres', 'ports', 'snapshot', 'pair', 'streams'],
   embedded: [],
   harness: [],
+  stack: ['embedded', 'ports'],
 };
 
 const all = [...Object.keys(layers), 'cli'];

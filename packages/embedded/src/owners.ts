@@ -58,11 +58,11 @@ function ownerFile(folder: string): string {
   return path.join(ownersFolder(folder), process.pid.toString());
 }
 
-/** Registers this process and starts its guard, unless it has one already. Call with the lock held. */
-export async function addOwner(folder: string, guarded: Guarded): Promise<void> {
+/** Registers this process and starts its guard; false when it has one already. Call with the lock held. */
+export async function addOwner(folder: string, guarded: Guarded): Promise<boolean> {
   await mkdir(ownersFolder(folder), { recursive: true });
   const guard = Number(await readFile(ownerFile(folder), 'utf8').catch(() => '0'));
-  if (guard > 0 && pidExists(guard)) return;
+  if (guard > 0 && pidExists(guard)) return false;
   const child = spawn(process.execPath, ['-e', guardProgram, folder, process.pid.toString(), JSON.stringify(guarded)], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
@@ -74,6 +74,7 @@ export async function addOwner(folder: string, guarded: Guarded): Promise<void> 
   (child.stdin as unknown as { unref(): void }).unref();
   child.stdin.on('error', () => undefined);
   await writeFile(ownerFile(folder), (child.pid ?? 0).toString());
+  return true;
 }
 
 /** Its guard finds itself without an owner file and ends. Call with the lock held. */
