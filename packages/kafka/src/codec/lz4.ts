@@ -1,7 +1,8 @@
 // LZ4 frames, decompression only. Their own checksums (xxHash) are passed over: the batch's checksum covers the same
 // bytes. Format: github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md and lz4_Block_format.md
 import { Buffer } from 'node:buffer';
-import { checkSize, copyLiteral, copyMatch, Malformed } from './decompression.ts';
+import { copyBytes, copyMatch } from './copy.ts';
+import { checkSize, Malformed } from './decompression.ts';
 
 const frameMagic = 0x184d2204;
 /** The lowest four bits are free. */
@@ -98,7 +99,7 @@ function decodeBlock(input: Buffer, block: Block, output: Buffer, start: number,
       }
     }
     if (at + length > end || out + length > outputEnd) throw new Malformed('an LZ4 literal is too long');
-    copyLiteral(input, at, output, out, length);
+    copyBytes(input, at, output, out, length);
     at += length;
     out += length;
     // The last sequence of a block is a literal only.

@@ -1,7 +1,8 @@
 // Snappy, decompression only: one block, or several in the framing of xerial's snappy-java, which Kafka's Java client
 // writes. Format: github.com/google/snappy/blob/main/format_description.txt
 import { Buffer } from 'node:buffer';
-import { checkSize, copyLiteral, copyMatch, Malformed } from './decompression.ts';
+import { copyBytes, copyMatch } from './copy.ts';
+import { checkSize, Malformed } from './decompression.ts';
 
 /** What framed data begins with; two version numbers of four bytes each follow. */
 const framing = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00]);
@@ -72,7 +73,7 @@ function decodeBlock(input: Buffer, at: number, end: number, output: Buffer, sta
         at += width;
       }
       if (at + length > end || out + length > outputEnd) throw new Malformed('a snappy literal is too long');
-      copyLiteral(input, at, output, out, length);
+      copyBytes(input, at, output, out, length);
       at += length;
       out += length;
       continue;
