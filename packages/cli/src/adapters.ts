@@ -1,6 +1,6 @@
 // What an adapter brings to a node, and the list of adapters there are. A new one is a file in adapters/ and a line here.
 import type { Epoch } from '@tandem/pair';
-import type { Clock, Coordinator, SnapshotStore } from '@tandem/ports';
+import type { Clock, Coordinator, DoctorFinding, SnapshotStore } from '@tandem/ports';
 import type * as z from 'zod';
 import { postgres } from './adapters/postgres.ts';
 
@@ -20,6 +20,26 @@ export interface PublishedState {
   read(app: string): Promise<readonly string[]>;
   /** `tandem reset --republish`. */
   forget(app: string): Promise<void>;
+}
+
+/** How a configuration uses a system: what `tandem doctor` holds against the system's own limits. */
+export interface SystemUse {
+  /** Options of the coordinator, where the system is it; so with the store. */
+  readonly coordinator: unknown;
+  readonly store: unknown;
+  readonly apps: readonly AppUse[];
+  readonly persistence: { readonly interval_ms: number; readonly keep: number };
+  readonly liveSync: boolean;
+}
+
+/** The sources and sinks that an app has on the system, by name. */
+export interface AppUse {
+  /** As in the file; the app's own name is only known once it is loaded. */
+  readonly module: string;
+  readonly lanes: number;
+  readonly publishMaxBytes: number;
+  readonly sources: Readonly<Record<string, unknown>>;
+  readonly sinks: Readonly<Record<string, unknown>>;
 }
 
 /** What keeps records of input logs from being deleted, on behalf of an app. */
@@ -55,6 +75,8 @@ export interface Adapter {
   prepare?(context: SystemContext): Promise<void>;
   /** One line that says what was found there. @throws TandemError where it cannot be reached or used. */
   reach(context: SystemContext): Promise<string>;
+  /** Compares how it is used with what the system allows, for `tandem doctor`. @throws TandemError as `reach`. */
+  examine?(context: SystemContext, use: SystemUse): Promise<readonly DoctorFinding[]>;
   published?(context: SystemContext): PublishedState;
   inputs?(context: SystemContext): InputHold;
   /** Values that must never be shown. */

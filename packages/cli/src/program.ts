@@ -1,6 +1,7 @@
 // The command line: names, options and help texts. What each command does is in commands/.
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { TandemError, toError } from '@tandem/ports';
+import { doctor, type DoctorOptions } from './commands/doctor.ts';
 import { reset, type ResetOptions } from './commands/reset.ts';
 import { run, type RunOptions } from './commands/run.ts';
 import {
@@ -95,6 +96,20 @@ function makeProgram(terminal: Terminal, done: Done): Command {
     .option('--offline', 'connect to nothing')
     .action(async (options: ValidateOptions) => {
       done(await validate(options, terminal));
+    });
+
+  program
+    .command('doctor')
+    .summary('look at everything that the configuration names and say what would hurt')
+    .description(
+      'Reaches every system and every running node, and compares time-outs, limits, settings, clocks and versions ' +
+        'with what the configuration needs. Changes nothing. Exit code 1 when something is found that keeps the pair ' +
+        'from keeping its promises.',
+    )
+    .addOption(configOption())
+    .option('--json', 'as JSON')
+    .action(async (options: DoctorOptions) => {
+      done(await doctor(options, terminal));
     });
 
   withTarget(program.command('status'))

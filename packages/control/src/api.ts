@@ -11,6 +11,10 @@ export interface NodeReport {
   readonly role: Role;
   readonly epoch: number | null;
   readonly startedAt: string;
+  /** The node's clock at the moment of the answer. */
+  readonly time: string;
+  /** Version of Node.js. */
+  readonly runtime: string;
   readonly coordinator: { readonly connected: boolean; readonly detail: string | null };
   readonly link: { readonly open: boolean; readonly peer: string | null };
   readonly troubles: readonly string[];

@@ -76,6 +76,8 @@ function nodeReport(node: Node): NodeReport {
     role: state?.role ?? 'joining',
     epoch: state?.view?.epoch ?? null,
     startedAt: iso(node.startedAt_ms),
+    time: iso(options.clock.wall_ms()),
+    runtime: process.versions.node,
     coordinator: { connected: state !== undefined && trouble === undefined, detail: trouble ?? null },
     link: { open: node.linkedTo !== undefined, peer: node.linkedTo ?? null },
     troubles: troubles(node),

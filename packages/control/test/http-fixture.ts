@@ -41,6 +41,8 @@ export const nodeReport: NodeReport = {
   role: 'active',
   epoch: 4,
   startedAt: '2026-01-02T03:04:05.000Z',
+  time: '2026-01-02T04:05:06.000Z',
+  runtime: '20.20.2',
   coordinator: { connected: true, detail: null },
   link: { open: true, peer: 'b-7' },
   troubles: [],

@@ -1,8 +1,10 @@
 export * from './error.ts';
 export * from './partitioner.ts';
+export { backoff_ms, pause } from './pause.ts';
 export type * from './adapter.ts';
 export type * from './clock.ts';
 export type * from './coordinator.ts';
+export type * from './doctor-finding.ts';
 export type * from './publisher.ts';
 export type * from './record.ts';
 export type * from './snapshot-store.ts';

@@ -1,5 +1,6 @@
 export * from './configuration.ts';
 export { Connection, openConnection, redactUrl, type ConnectionOptions } from './connection.ts';
+export { examineServer, sessionsOf, type PostgresUse } from './examine.ts';
 export { migrate } from './migrations/index.ts';
 export { defaultSchema } from './schema.ts';
 export {

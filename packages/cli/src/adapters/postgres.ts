@@ -2,6 +2,7 @@
 import {
   createPostgresCoordinator,
   createPostgresSnapshotStore,
+  examineServer,
   forgetPublished,
   forgetReader,
   heldLogs,
@@ -18,10 +19,11 @@ import {
   readPublished,
   type PostgresCoordinatorSettings,
   type PostgresSystem,
+  type PostgresUse,
   type Connection,
 } from '@tandem/postgres';
 import { TandemError } from '@tandem/ports';
-import type { Adapter, SystemContext } from '../adapters.ts';
+import type { Adapter, SystemContext, SystemUse } from '../adapters.ts';
 import { secretsInUrl } from '../configuration/secrets.ts';
 
 const systemOf = (context: SystemContext): PostgresSystem => context.system as PostgresSystem;
@@ -54,6 +56,7 @@ export const postgres: Adapter = {
     await withConnection(context, (connection) => migrate(connection, systemOf(context).schema));
   },
   reach: (context) => withConnection(context, (connection) => describeServer(connection, systemOf(context).schema)),
+  examine: (context, use) => withConnection(context, (connection) => examineServer(connection, connectionsFor(use))),
   published(context) {
     const system = systemOf(context);
     return {
@@ -93,6 +96,15 @@ async function withConnection<T>(context: SystemContext, work: (connection: Conn
   } finally {
     await connection.close();
   }
+}
+
+function connectionsFor({ coordinator, store, apps }: SystemUse): PostgresUse {
+  const count = (bound: Readonly<Record<string, unknown>>): number => Object.keys(bound).length;
+  return {
+    isCoordinator: coordinator !== undefined,
+    isStore: store !== undefined,
+    apps: apps.map(({ lanes, sources, sinks }) => ({ lanes, sources: count(sources), sinks: count(sinks) })),
+  };
 }
 
 async function describeServer(connection: Connection, schema: string): Promise<string> {

@@ -1,0 +1,29 @@
+// What the doctor makes of clocks and versions.
+import { compareClocks, compareVersions, type NodeClock } from '../src/doctor/nodes.ts';
+
+const clock = (node: string, ahead_ms: number, doubt_ms = 5): NodeClock => ({
+  node,
+  version: '20.20.2',
+  ahead_ms,
+  doubt_ms,
+});
+
+it('clocks within what a question takes, or nearly, are the same', () => {
+  expect(compareClocks([])).toEqual([]);
+  expect(compareClocks([clock('a', 70_000)])).toEqual([]);
+  expect(compareClocks([clock('a', 0), clock('b', 400)])).toEqual([]);
+  // As far apart as a slow answer makes them look.
+  expect(compareClocks([clock('a', 0, 2000), clock('b', 2400)])).toEqual([]);
+});
+
+it('clocks that differ are named, with by how much', () => {
+  const [finding, ...others] = compareClocks([clock('a', -1000), clock('b', 1500)]);
+  expect(others).toEqual([]);
+  expect(finding).toMatchObject({ level: 'warning', what: 'the clocks of a and b differ by 2500ms' });
+});
+
+it('nodes on different versions of the runtime are named', () => {
+  expect(compareVersions([clock('a', 0), clock('b', 0)])).toEqual([]);
+  const [finding] = compareVersions([clock('a', 0), { ...clock('b', 0), version: '22.1.0' }]);
+  expect(finding).toMatchObject({ level: 'warning', what: 'a runs on Node.js 20.20.2, b on 22.1.0' });
+});
