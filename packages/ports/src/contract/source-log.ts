@@ -16,6 +16,8 @@ export interface SourceLogWorld {
   create(): Promise<SourceLog>;
   /** Appends in this order; others may append at the same time. */
   append(partition: number, records: readonly NewRecord[]): Promise<void>;
+  /** Offsets may hold no record: those of what was undone, and of the marks that transactions leave. */
+  readonly isSparse?: boolean;
   /** Appends in a transaction that is undone after a while. Undefined where the system has none. */
   appendAndUndo: ((partition: number, records: readonly NewRecord[]) => Promise<void>) | undefined;
   /** The log drops the records before this offset, by whatever means it has. */
@@ -47,8 +49,10 @@ class Consumer {
   readonly faults: string[] = [];
   readonly reader: SourceReader;
   readonly #next = new Map<number, number>();
+  readonly #isSparse: boolean;
 
-  constructor(log: SourceLog, positions: ReadonlyMap<number, Position>) {
+  constructor(log: SourceLog, positions: ReadonlyMap<number, Position>, isSparse: boolean) {
+    this.#isSparse = isSparse;
     for (const [partition, position] of positions) this.#next.set(partition, position);
     this.reader = log.read(positions);
     this.reader.onReady = () => {
@@ -65,7 +69,7 @@ class Consumer {
       }
       const seen = this.of(taken.partition);
       while (taken.next()) {
-        if (taken.position !== this.#next.get(taken.partition)) {
+        if (!this.#follows(taken.partition, taken.position)) {
           this.faults.push(`partition ${String(taken.partition)}: ${String(taken.position)} out of order`);
         }
         this.#next.set(taken.partition, taken.position + 1);
@@ -78,10 +82,16 @@ class Consumer {
           headers: taken.headers(),
         });
       }
-      if (taken.nextPosition !== this.#next.get(taken.partition)) {
+      if (!this.#follows(taken.partition, taken.nextPosition)) {
         this.faults.push(`partition ${String(taken.partition)}: next position ${String(taken.nextPosition)}`);
       }
+      this.#next.set(taken.partition, taken.nextPosition);
     }
+  }
+
+  #follows(partition: number, position: number): boolean {
+    const next = this.#next.get(partition) ?? 0;
+    return this.#isSparse ? position >= next : position === next;
   }
 
   of(partition: number): SeenRecord[] {
@@ -123,7 +133,7 @@ export function describeSourceLog(name: string, make: () => Promise<SourceLogWor
     });
 
     function consume(positions: Readonly<Record<number, number>>): Consumer {
-      const consumer = new Consumer(log, at(positions));
+      const consumer = new Consumer(log, at(positions), world.isSparse === true);
       consumers.push(consumer);
       return consumer;
     }
@@ -259,7 +269,8 @@ export function describeSourceLog(name: string, make: () => Promise<SourceLogWor
           }
           const { first, end } = await world.settle(log.bounds(partition));
           expect(first).toBe(0);
-          expect(end).toBe(consumer.of(partition).length);
+          if (world.isSparse === true) expect(end).toBeGreaterThanOrEqual(consumer.of(partition).length);
+          else expect(end).toBe(consumer.of(partition).length);
         }
       });
     });
@@ -326,10 +337,11 @@ export function describeSourceLog(name: string, make: () => Promise<SourceLogWor
         await world.settle(world.drop(0, 7));
         consumer.reader.setPaused(0, false);
         consumer.drain();
-        await world.until(() => consumer.gaps.length === 1);
-        const { wanted, first } = consumer.gaps[0] ?? { wanted: -1, first: -1 };
-        expect(consumer.of(0)).toHaveLength(wanted);
-        expect(first).toBe(7);
+        // A reader that had asked before it was paused may have been given all of them before they went.
+        await world.until(() => consumer.gaps.length === 1 || consumer.of(0).length === 9);
+        expect(consumer.values(0)).toEqual(valuesOf(numbered(0, consumer.of(0).length)));
+        const [gap] = consumer.gaps;
+        if (gap !== undefined) expect(gap).toMatchObject({ wanted: consumer.of(0).length, first: 7 });
       });
 
       it('takes a position beyond the end for a gap, for that log is not the one that was read', async () => {
