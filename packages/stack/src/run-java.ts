@@ -1,6 +1,6 @@
 // Runs a Java program of one source file against the fetched jars: for tests of compatibility with Kafka's own clients.
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { exists, withLock } from '@tandem/embedded';
 import { lastLines, stackError } from './error.ts';
@@ -67,7 +67,9 @@ async function compile(java: string, source: string, lib: string): Promise<strin
       if (await exists(classes)) return;
       const half = `${classes}.part`;
       await rm(half, { recursive: true, force: true });
-      const args = ['-encoding', 'UTF-8', '-d', half, '-cp', path.join(lib, '*'), path.resolve(source)];
+      // The star of a class path is for the launchers, and this is none.
+      const jars = (await readdir(lib)).map((jar) => path.join(lib, jar)).join(path.delimiter);
+      const args = ['-encoding', 'UTF-8', '-d', half, '-cp', jars, path.resolve(source)];
       const done = await run(java, ['-m', 'jdk.compiler/com.sun.tools.javac.Main', ...args], {
         limit_ms: compileLimit_ms,
       });
