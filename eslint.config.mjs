@@ -25,6 +25,7 @@ const layers = {
   lane: ['ports', 'snapshot', 'pair', 'streams'],
   control: ['lane', 'ports', 'snapshot', 'pair', 'streams'],
   postgres: ['ports', 'snapshot', 'pair', 'streams'],
+  zookeeper: ['ports', 'pair'],
   kafka: ['ports', 'snapshot', 'pair', 'streams'],
   files: ['ports', 'snapshot', 'pair', 'streams'],
   http: ['postgres', 'ports', 'snapshot', 'pair', 'streams'],

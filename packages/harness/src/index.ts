@@ -9,4 +9,5 @@ export { ArrivalClock, percentile, summarise, type Summary } from './statistics.
 export { Generator, murmur2, partitionOf, type Drawn } from './generator.ts';
 export { SteadyCheck, steadyValue, type SteadyVerdict } from './steady.ts';
 export { pace, type Paced } from './pacing.ts';
+export { TcpProxy } from './tcp-proxy.ts';
 export { cpuSeconds, memoryPeak_mb } from './usage.ts';

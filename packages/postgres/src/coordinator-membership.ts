@@ -1,6 +1,14 @@
 // A member's presence: keeps a session open, renews the lease, reads views, and tells the listener what it learns.
 import type { Member, View } from '@tandem/pair';
-import { TandemError, toError, type Clock, type CoordinatorListener, type Timer } from '@tandem/ports';
+import {
+  backoff_ms,
+  pause,
+  TandemError,
+  toError,
+  type Clock,
+  type CoordinatorListener,
+  type Timer,
+} from '@tandem/ports';
 import { DatabaseError } from 'pg';
 import { type Connection, isTransient } from './connection.ts';
 import { MemberSession } from './coordinator-session.ts';
@@ -13,7 +21,6 @@ import {
 } from './coordinator-statements.ts';
 import { expireEnded, SessionWatch } from './coordinator-watch.ts';
 import { migrate } from './migrations/index.ts';
-import { backoff_ms, pause } from './pause.ts';
 
 /** Connecting takes as long as it takes on a busy machine, however short the session. */
 const leastConnectLimit_ms = 2000;

@@ -1,8 +1,7 @@
 // Waits for the end of another member's session, and expires its row when it comes.
-import type { Clock } from '@tandem/ports';
+import { backoff_ms, pause, type Clock } from '@tandem/ports';
 import { type Connection, openConnection } from './connection.ts';
 import type { Statements } from './coordinator-statements.ts';
-import { backoff_ms, pause } from './pause.ts';
 
 /** Each wait is one statement; a longer one would hold back vacuum for longer. */
 const wait_ms = 2000;

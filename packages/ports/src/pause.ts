@@ -1,5 +1,5 @@
 // Waiting that can be cut short, and how long to wait between tries.
-import type { Clock } from '@tandem/ports';
+import type { Clock } from './clock.ts';
 
 /** Resolves after the delay, or at once when the signal is aborted; says whether it is. */
 export async function pause(clock: Clock, delay_ms: number, signal: AbortSignal): Promise<'passed' | 'aborted'> {
