@@ -30,7 +30,7 @@ const layers = {
   files: ['ports', 'snapshot', 'pair', 'streams'],
   http: ['postgres', 'ports', 'snapshot', 'pair', 'streams'],
   embedded: [],
-  harness: [],
+  harness: ['postgres'],
   stack: ['embedded', 'ports'],
 };
 

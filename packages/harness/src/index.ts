@@ -1,10 +1,13 @@
 // What demo, benchmarks and failover tests share: real node processes and an independent look at what they put out.
-// Nothing of the runtime is imported here: it speaks HTTP, SQL and signals.
+// Of the runtime only PostgreSQL's log writer is imported here, as any producer would: it speaks HTTP, SQL, Kafka and signals.
 export { stopwatch, until, waitFor, type Deadline } from './waiting.ts';
 export { freePort, NodeProcess, type NodeCommand } from './node-process.ts';
 export { Pair, type AppBinding, type PairOptions, type NodeView } from './pair.ts';
 export { Reaper } from './reaper.ts';
+export { KafkaLogs, type KafkaLogsOptions } from './kafka-logs.ts';
 export { LogReader, readLog, type LogRecord } from './log-reader.ts';
+export type { Arrival, LogAppender, Logs, WatchOptions } from './logs.ts';
+export { PostgresLogs } from './postgres-logs.ts';
 export { ArrivalClock, percentile, summarise, type Summary } from './statistics.ts';
 export { Generator, murmur2, partitionOf, type Drawn } from './generator.ts';
 export { SteadyCheck, steadyValue, type SteadyVerdict } from './steady.ts';

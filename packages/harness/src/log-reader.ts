@@ -1,17 +1,12 @@
 // Reads a log's table as any outsider could: its own SQL on committed rows, woken by NOTIFY, with a slow poll beside it.
 import pg from 'pg';
+import type { Arrival } from './logs.ts';
 
 export interface LogRecord {
   readonly partition: number;
   readonly offset: number;
   readonly key: string | null;
   readonly value: string;
-}
-
-/** One query's records, in the order of their offsets within each partition. */
-export interface Arrival {
-  readonly at_ms: number;
-  readonly records: readonly LogRecord[];
 }
 
 export interface LogReaderOptions {

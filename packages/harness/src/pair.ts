@@ -6,6 +6,8 @@ import path from 'node:path';
 import { stringify } from 'yaml';
 import { freePort, NodeProcess } from './node-process.ts';
 import { endLeftovers, pidFile } from './leftovers.ts';
+import type { Logs } from './logs.ts';
+import { PostgresLogs } from './postgres-logs.ts';
 import { Reaper } from './reaper.ts';
 import { until, waitFor } from './waiting.ts';
 
@@ -28,7 +30,12 @@ export interface PairOptions {
   readonly root: string;
   /** For configuration files and logs of the nodes. */
   readonly folder: string;
+  /** Of the snapshot store, of the coordinator unless ZooKeeper is, and of the logs unless they are elsewhere. */
   readonly databaseUrl: string;
+  /** Where sources and sinks are; default: in that database. */
+  readonly logs?: Pick<Logs, 'binding' | 'sections'>;
+  /** host:port of the coordinator. */
+  readonly zookeeper?: string;
   readonly apps: readonly AppBinding[];
   readonly nodes?: readonly string[];
   /** By node, where they are free; default: any. */
@@ -284,16 +291,18 @@ interface NodeAnswer {
 }
 
 function configuration(options: PairOptions, id: string, port: number): unknown {
+  const { zookeeper, logs = new PostgresLogs(options.databaseUrl) } = options;
   const bind = (names: Readonly<Record<string, string>>, partitions: number) =>
-    Object.fromEntries(
-      Object.entries(names).map(([name, log]) => [name, { postgres: { log, create: { partitions } } }]),
-    );
+    Object.fromEntries(Object.entries(names).map(([name, log]) => [name, logs.binding(log, partitions)]));
+  const sessionTimeout = '1s';
   return {
     pair: options.name,
     node: { id, listen: `127.0.0.1:${port.toString()}`, ...options.nodeSettings?.(id, port) },
-    coordinator: { postgres: { sessionTimeout: '1s' } },
+    coordinator: zookeeper === undefined ? { postgres: { sessionTimeout } } : { zookeeper: { sessionTimeout } },
     store: { postgres: {} },
     postgres: { url: options.databaseUrl },
+    ...(zookeeper !== undefined && { zookeeper: { connect: zookeeper } }),
+    ...logs.sections,
     // A pair that starts together asks for state before there is any: the default waits a minute to ask again.
     stateSync: { retry: '1s' },
     ...options.settings,

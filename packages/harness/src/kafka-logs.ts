@@ -1,0 +1,245 @@
+// Logs in Kafka: topics under a prefix of their own, written and read (committed records only) by kafkajs, which the
+// runtime's own reading and publishing has nothing to do with. Ends are asked for with another library, because kafkajs
+// does not tell the last stable offset.
+import { randomBytes } from 'node:crypto';
+import { Consumer as EndsConsumer } from '@platformatic/kafka';
+import { Kafka, logLevel, type Admin, type EachBatchPayload, type Producer } from 'kafkajs';
+import { partitionOf } from './generator.ts';
+import type { LogRecord } from './log-reader.ts';
+import type { LogAppender, Logs, WatchOptions } from './logs.ts';
+
+export interface KafkaLogsOptions {
+  /** host:port,host:port */
+  readonly bootstrap: string;
+  /** Before every topic's name: several runs share a cluster. */
+  readonly prefix: string;
+  readonly replication?: number;
+}
+
+/** Fetches without news after which what was committed has been read. */
+const quietFetches = 3;
+const fetchWait_ms = 50;
+const isolationReadCommitted = 1;
+
+export class KafkaLogs implements Logs {
+  readonly system = 'kafka';
+  readonly sections: Readonly<Record<string, unknown>>;
+  readonly #options: KafkaLogsOptions;
+  readonly #kafka: Kafka;
+  #admin: Promise<Admin> | undefined;
+  #ends: EndsConsumer | undefined;
+
+  constructor(options: KafkaLogsOptions) {
+    this.#options = options;
+    const brokers = options.bootstrap.split(',');
+    this.sections = { kafka: { brokers } };
+    this.#kafka = new Kafka({
+      clientId: 'tandem-harness',
+      brokers,
+      logLevel: logLevel.NOTHING,
+      retry: { initialRetryTime: 50, maxRetryTime: 1000, retries: 50 },
+    });
+  }
+
+  topic(log: string): string {
+    return `${this.#options.prefix}${log}`;
+  }
+
+  binding(log: string, partitions: number): Readonly<Record<string, unknown>> {
+    const { replication } = this.#options;
+    const create = { partitions, ...(replication !== undefined && { replication }) };
+    return { kafka: { topic: this.topic(log), create } };
+  }
+
+  async create(log: string, partitions: number): Promise<void> {
+    const admin = await this.#connectedAdmin();
+    const { replication } = this.#options;
+    await admin.createTopics({
+      waitForLeaders: true,
+      topics: [
+        {
+          topic: this.topic(log),
+          numPartitions: partitions,
+          ...(replication !== undefined && { replicationFactor: replication }),
+        },
+      ],
+    });
+  }
+
+  async writer(log: string, partitions: number): Promise<LogAppender> {
+    await this.create(log, partitions);
+    // Idempotent: a broker that goes away does not make it append twice.
+    const producer = this.#kafka.producer({ idempotent: true, maxInFlightRequests: 1, allowAutoTopicCreation: false });
+    await producer.connect();
+    return new KafkaAppender(producer, this.topic(log), partitions);
+  }
+
+  async watch(options: WatchOptions): Promise<{ close(): Promise<void> }> {
+    return await this.#consume(options);
+  }
+
+  async *read(log: string, partition: number): AsyncGenerator<readonly LogRecord[]> {
+    const found: (readonly LogRecord[])[] = [];
+    let quiet = 0;
+    let failure: Error | undefined;
+    const consumer = await this.#consume({
+      log,
+      partitions: partition + 1,
+      only: partition,
+      onArrival: ({ records }) => {
+        quiet = 0;
+        found.push(records);
+      },
+      onFailure: (error) => (failure = error),
+      onFetched: () => quiet++,
+    });
+    try {
+      while (quiet < quietFetches || found.length > 0) {
+        if (failure !== undefined) throw failure;
+        const page = found.shift();
+        if (page === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
+        else yield page;
+      }
+    } finally {
+      await consumer.close();
+    }
+  }
+
+  async ends(log: string, partitions: number): Promise<readonly number[]> {
+    const topic = this.topic(log);
+    this.#ends ??= new EndsConsumer({
+      groupId: `harness-ends-${randomBytes(4).toString('hex')}`,
+      clientId: 'tandem-harness-ends',
+      bootstrapBrokers: this.#options.bootstrap.split(','),
+    });
+    const found = await this.#ends.listOffsets({
+      topics: [topic],
+      partitions: { [topic]: Array.from({ length: partitions }, (_, partition) => partition) },
+      isolationLevel: isolationReadCommitted,
+    });
+    return (found.get(topic) ?? []).map(Number);
+  }
+
+  async describe(): Promise<string> {
+    const { brokers } = await (await this.#connectedAdmin()).describeCluster();
+    return `Kafka of ${String(brokers.length)} broker${brokers.length === 1 ? '' : 's'}`;
+  }
+
+  async close(): Promise<void> {
+    const admin = await this.#admin?.catch(() => undefined);
+    this.#admin = undefined;
+    await admin?.disconnect();
+    await this.#ends?.close();
+    this.#ends = undefined;
+  }
+
+  async #connectedAdmin(): Promise<Admin> {
+    this.#admin ??= (async () => {
+      const admin = this.#kafka.admin();
+      await admin.connect();
+      return admin;
+    })();
+    return await this.#admin;
+  }
+
+  /** Reads from the beginning, without ever committing a position. */
+  async #consume(
+    options: WatchOptions & { readonly only?: number; readonly onFetched?: () => void },
+  ): Promise<{ close(): Promise<void> }> {
+    const topic = this.topic(options.log);
+    const consumer = this.#kafka.consumer({
+      groupId: `harness-${randomBytes(6).toString('hex')}`,
+      readUncommitted: false,
+      maxWaitTimeInMs: fetchWait_ms,
+      allowAutoTopicCreation: false,
+    });
+    const last = new Map<number, number>();
+    let closed = false;
+    const fail = (error: Error): void => {
+      if (!closed) options.onFailure(error);
+    };
+    consumer.on(consumer.events.CRASH, ({ payload }) => {
+      if (!payload.restart) fail(payload.error);
+    });
+    const { FETCH } = consumer.events;
+    consumer.on(FETCH, () => options.onFetched?.());
+    const eachBatch = ({ batch }: EachBatchPayload): Promise<void> => {
+      const at_ms = performance.now();
+      const { partition } = batch;
+      if (options.only !== undefined && partition !== options.only) return Promise.resolve();
+      const records: LogRecord[] = [];
+      for (const { key, value, offset: text } of batch.messages) {
+        const offset = Number(text);
+        const before = last.get(partition) ?? -1;
+        if (offset <= before) {
+          fail(
+            new Error(`topic ${topic}: offset ${text} came after ${String(before)} in partition ${String(partition)}`),
+          );
+          return Promise.resolve();
+        }
+        last.set(partition, offset);
+        if (offset < (options.from?.[partition] ?? 0)) continue;
+        records.push({
+          partition,
+          offset,
+          key: key === null ? null : key.toString('utf8'),
+          value: value === null ? '' : value.toString('utf8'),
+        });
+      }
+      if (records.length > 0) options.onArrival({ at_ms, records });
+      return Promise.resolve();
+    };
+    await consumer.connect();
+    await consumer.subscribe({ topic, fromBeginning: true });
+    await consumer.run({ autoCommit: false, eachBatch });
+    options.from?.forEach((offset, partition) => {
+      consumer.seek({ topic, partition, offset: String(offset) });
+    });
+    return {
+      close: async () => {
+        closed = true;
+        await consumer.disconnect();
+      },
+    };
+  }
+}
+
+interface Waiting {
+  readonly key: string | null;
+  readonly value: string;
+  readonly partition: number;
+  readonly timestamp: string;
+}
+
+class KafkaAppender implements LogAppender {
+  readonly #producer: Producer;
+  readonly #topic: string;
+  readonly #partitions: number;
+  #waiting: Waiting[] = [];
+  #round = 0;
+
+  constructor(producer: Producer, topic: string, partitions: number) {
+    this.#producer = producer;
+    this.#topic = topic;
+    this.#partitions = partitions;
+  }
+
+  get pending(): number {
+    return this.#waiting.length;
+  }
+
+  add(key: string | null, value: string, options: { readonly timestamp_ms?: number } = {}): void {
+    const partition = key === null ? this.#round++ % this.#partitions : partitionOf(key, this.#partitions);
+    this.#waiting.push({ key, value, partition, timestamp: String(options.timestamp_ms ?? Date.now()) });
+  }
+
+  async flush(): Promise<void> {
+    const messages = this.#waiting;
+    this.#waiting = [];
+    if (messages.length > 0) await this.#producer.send({ topic: this.#topic, acks: -1, messages });
+  }
+
+  async close(): Promise<void> {
+    await this.#producer.disconnect();
+  }
+}
