@@ -7,10 +7,11 @@ import { describeMachine } from './machine.ts';
 import { measureQuiet } from './quiet.ts';
 import { workloads, type Workload } from './reference.ts';
 import { measureSnapshot } from './snapshot.ts';
-import { Stack } from './stack.ts';
+import { Stack, stackNames, type StackName } from './stack.ts';
 import { measureThroughput } from './throughput.ts';
 
 interface Common {
+  readonly stack: StackName;
   readonly json?: boolean;
 }
 
@@ -25,10 +26,10 @@ async function measure(common: Common, work: (stack: Stack) => Promise<object>):
   const progress = (line: string) => {
     if (common.json !== true) process.stderr.write(`${line}\n`);
   };
-  const stack = await Stack.open(progress);
+  const stack = await Stack.open(common.stack, progress);
   try {
     const result = await work(stack);
-    process.stdout.write(`${describeMachine(stack.version)}\n${JSON.stringify(result)}\n`);
+    process.stdout.write(`${describeMachine(stack.systems)}\n${JSON.stringify(result)}\n`);
     if (isWrong(result)) process.exitCode = 1;
   } finally {
     await stack.close();
@@ -49,7 +50,7 @@ function makeProgram(): Command {
     program
       .command(name)
       .description(description)
-      .addOption(new Option('--stack <name>', 'systems around the nodes').choices(['postgres']).default('postgres'))
+      .addOption(new Option('--stack <name>', 'systems around the nodes').choices([...stackNames]).default('postgres'))
       .option('--json', 'no progress on standard error')
       .allowExcessArguments(false);
 

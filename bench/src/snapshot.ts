@@ -1,15 +1,5 @@
 // Snapshots of a large state under load: how long outputs pause, how long taking and restoring one takes.
-import {
-  ArrivalClock,
-  Generator,
-  LogReader,
-  pace,
-  percentile,
-  summarise,
-  until,
-  waitFor,
-  type Pair,
-} from '@tandem/harness';
+import { ArrivalClock, Generator, pace, percentile, summarise, until, waitFor, type Pair } from '@tandem/harness';
 import { partitions, type Stack } from './stack.ts';
 
 export interface Pauses {
@@ -45,8 +35,8 @@ interface AppAnswer {
 
 export async function measureSnapshot(stack: Stack, mb: number): Promise<SnapshotResult> {
   const keys = Math.ceil((mb * 1e6) / bulk_bytes);
-  const writer = await stack.writer('in', { synchronousCommit: false });
-  await (await stack.writer('out')).close();
+  const writer = await stack.writer('in', { fast: true });
+  await stack.logs.create('out', partitions);
   let sent = 0;
   const generator = new Generator();
   stack.progress(`building ${mb.toString()} MB of state`);
@@ -59,8 +49,7 @@ export async function measureSnapshot(stack: Stack, mb: number): Promise<Snapsho
   const clock = new ArrivalClock();
   let arrived = 0;
   let failure: Error | undefined;
-  const reader = await LogReader.open({
-    url: stack.url,
+  const reader = await stack.logs.watch({
     log: 'out',
     partitions,
     onArrival: ({ at_ms, records }) => {

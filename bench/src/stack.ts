@@ -1,7 +1,9 @@
-// The systems around the nodes: a PostgreSQL server with a fresh database for each run.
+// The systems around the nodes: a PostgreSQL server with a fresh database for each run; and with `kafka` also a broker,
+// fresh topics, and ZooKeeper as the coordinator.
+import { randomBytes } from 'node:crypto';
 import { createDatabase, dropDatabase, startEmbedded, type EmbeddedServer } from '@tandem/embedded';
-import { Pair, type PairOptions } from '@tandem/harness';
-import { openLogWriter, type LogWriter } from '@tandem/postgres';
+import { KafkaLogs, Pair, PostgresLogs, type LogAppender, type Logs, type PairOptions } from '@tandem/harness';
+import { startKafka, startZooKeeper } from '@tandem/stack';
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,30 +16,41 @@ export const partitions = 4;
 /** Where progress goes; never standard output, which is for the result. */
 export type Progress = (line: string) => void;
 
+export const stackNames = ['postgres', 'kafka'] as const;
+export type StackName = (typeof stackNames)[number];
+
 export class Stack {
   readonly url: string;
-  readonly version: string;
+  /** Names and versions, for people. */
+  readonly systems: string;
   readonly progress: Progress;
+  readonly logs: Logs;
+  readonly #zookeeper: string | undefined;
   readonly #name: string;
   readonly #server: EmbeddedServer | undefined;
   readonly #closing: (() => Promise<void>)[] = [];
 
   private constructor(
-    url: string,
-    version: string,
+    parts: { url: string; systems: string; logs: Logs; zookeeper: string | undefined },
     name: string,
     server: EmbeddedServer | undefined,
     progress: Progress,
   ) {
-    this.url = url;
-    this.version = version;
+    this.url = parts.url;
+    this.systems = parts.systems;
+    this.logs = parts.logs;
+    this.#zookeeper = parts.zookeeper;
     this.progress = progress;
     this.#name = name;
     this.#server = server;
+    this.onClose(() => parts.logs.close());
   }
 
-  /** The embedded server, or the one that DATABASE_URL names; there too in a database of its own. */
-  static async open(progress: Progress): Promise<Stack> {
+  /**
+   * Embedded or started for this run, or those that DATABASE_URL, TANDEM_KAFKA and TANDEM_ZOOKEEPER name: there too in
+   * a database and with topics and a folder of its own.
+   */
+  static async open(kind: StackName, progress: Progress): Promise<Stack> {
     const given = process.env['DATABASE_URL'];
     const server =
       given === undefined ? await startEmbedded({ dataDir: path.join(root, '.tandem', 'bench') }) : undefined;
@@ -49,8 +62,13 @@ export class Stack {
     }
     await dropDatabase(base, name);
     const url = await createDatabase(base, name);
-    const version = await ask(url, 'SHOW server_version');
-    return new Stack(url, version, name, server, progress);
+    const { logs, zookeeper, stop } = kind === 'kafka' ? await openKafka(progress) : ofDatabase(url);
+    const systems = kind === 'kafka' ? [new PostgresLogs(url), logs] : [logs];
+    const described = await Promise.all(systems.map((one) => one.describe()));
+    if (kind === 'kafka') await systems[0]?.close();
+    const stack = new Stack({ url, systems: described.join(', '), logs, zookeeper }, name, server, progress);
+    stack.onClose(stop);
+    return stack;
   }
 
   /** Undone in reverse order when the stack is closed. */
@@ -58,8 +76,8 @@ export class Stack {
     this.#closing.push(work);
   }
 
-  async writer(log: string, options: { readonly synchronousCommit?: boolean } = {}): Promise<LogWriter> {
-    const writer = await openLogWriter({ url: this.url, log, create: { partitions }, ...options });
+  async writer(log: string, options: { readonly fast?: boolean } = {}): Promise<LogAppender> {
+    const writer = await this.logs.writer(log, partitions, options);
     this.onClose(() => writer.close());
     return writer;
   }
@@ -76,7 +94,17 @@ export class Stack {
   async pair(options: Pick<PairOptions, 'apps' | 'nodes' | 'settings' | 'nodeFlags'>): Promise<Pair> {
     const folder = path.join(nodesFolder, this.#name);
     await mkdir(folder, { recursive: true });
-    const pair = await Pair.create({ ...options, name: 'bench', root, folder, databaseUrl: this.url });
+    const { logs } = this;
+    const zookeeper = this.#zookeeper === undefined ? {} : { zookeeper: this.#zookeeper };
+    const pair = await Pair.create({
+      ...options,
+      ...zookeeper,
+      logs,
+      name: 'bench',
+      root,
+      folder,
+      databaseUrl: this.url,
+    });
     this.onClose(() => pair.kill());
     this.progress(`logs of the nodes: ${path.relative(process.cwd(), folder)}`);
     return pair;
@@ -87,6 +115,44 @@ export class Stack {
     await dropDatabase(this.url, this.#name);
     await this.#server?.stop();
   }
+}
+
+interface Opened {
+  readonly logs: Logs;
+  readonly zookeeper: string | undefined;
+  readonly stop: () => Promise<void>;
+}
+
+function ofDatabase(url: string): Opened {
+  return { logs: new PostgresLogs(url), zookeeper: undefined, stop: () => Promise.resolve() };
+}
+
+async function openKafka(progress: Progress): Promise<Opened> {
+  const folder = path.join(root, '.tandem', 'bench-stack');
+  const started: { stop(): Promise<void> }[] = [];
+  const givenKafka = process.env['TANDEM_KAFKA'];
+  const givenZookeeper = process.env['TANDEM_ZOOKEEPER'];
+  if (givenKafka === undefined || givenZookeeper === undefined) progress('starting Kafka and ZooKeeper');
+  let bootstrap = givenKafka;
+  if (bootstrap === undefined) {
+    const kafka = await startKafka({ dataDir: path.join(folder, 'kafka'), fresh: true });
+    started.push(kafka);
+    bootstrap = kafka.bootstrap;
+  }
+  let address = givenZookeeper;
+  if (address === undefined) {
+    const zookeeper = await startZooKeeper({ dataDir: path.join(folder, 'zookeeper'), fresh: true });
+    started.push(zookeeper);
+    address = zookeeper.address;
+  }
+  const run = `bench-${randomBytes(4).toString('hex')}`;
+  return {
+    logs: new KafkaLogs({ bootstrap, prefix: `${run}-` }),
+    zookeeper: `${address}/${run}`,
+    stop: async () => {
+      for (const server of started) await server.stop();
+    },
+  };
 }
 
 /** Of runs that were killed; only when no other run can be using the server. */

@@ -2,7 +2,6 @@
 import {
   ArrivalClock,
   Generator,
-  LogReader,
   pace,
   SteadyCheck,
   steadyValue,
@@ -39,8 +38,7 @@ export class SteadyRun {
   /** Returns once every node is ready and inputs flow. */
   static async start(stack: Stack, options: SteadyOptions): Promise<SteadyRun> {
     const writer = await stack.writer('in');
-    const outputs = await stack.writer('out');
-    await outputs.close();
+    await stack.logs.create('out', partitions);
     const pair = await stack.pair({
       apps: [
         { module: 'apps/workloads/app.ts', export: 'w2', partitions, sources: { in: 'in' }, sinks: { out: 'out' } },
@@ -49,8 +47,7 @@ export class SteadyRun {
       ...(options.settings !== undefined && { settings: options.settings }),
     });
     const run = new SteadyRun(pair);
-    const reader = await LogReader.open({
-      url: stack.url,
+    const reader = await stack.logs.watch({
       log: 'out',
       partitions,
       onArrival: ({ at_ms, records }) => {

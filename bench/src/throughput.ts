@@ -1,9 +1,8 @@
 // As fast as it goes: input preloaded, fresh state, watched from outside by the committed end of the output log.
-import { cpuSeconds, Generator, memoryPeak_mb, readLog, until } from '@tandem/harness';
+import { cpuSeconds, Generator, memoryPeak_mb, until } from '@tandem/harness';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type pg from 'pg';
 import { describeProfile, laneProfile } from './profile.ts';
 import { countOf, expectedOutputs, OutputCheck, type Workload } from './reference.ts';
 import { partitions, type Stack } from './stack.ts';
@@ -33,6 +32,8 @@ export interface ThroughputResult {
 
 const flushSize = 5000;
 const samplePause_ms = 10;
+/** No output for this long after there were enough: that was all. */
+const calm_ms = 500;
 /** No progress for this long: the run has failed. */
 const patience_ms = 60_000;
 
@@ -43,8 +44,7 @@ export async function measureThroughput(stack: Stack, options: ThroughputOptions
   const expected = expectedOutputs(workload, inputs, partitions);
   const outputs = countOf(expected);
   if (outputs === 0) throw new Error(`${workload} has no output for ${inputs.toString()} inputs: take more`);
-  const client = await stack.client();
-  await client.query('CHECKPOINT');
+  await (await stack.client()).query('CHECKPOINT');
   const profiles = options.profile ? await mkdtemp(path.join(tmpdir(), 'tandem-profile-')) : undefined;
   const pair = await stack.pair({
     ...(profiles !== undefined && { nodeFlags: ['--cpu-prof', '--cpu-prof-dir', profiles] }),
@@ -62,13 +62,13 @@ export async function measureThroughput(stack: Stack, options: ThroughputOptions
   });
   const started_ms = performance.now();
   for (const id of pair.ids) pair.start(id);
-  const first = await sampleUntil(client, 1);
+  const first = (await sampleUntil(stack, ({ end }) => end > 0)).at(-1) ?? nothing;
   const active = (await pair.active()) ?? 'a';
   const pid = pair.process(active)?.pid ?? 0;
-  const cpuBefore_s = await cpuSeconds(pid);
-  const half = await sampleUntil(client, Math.ceil(outputs / 2));
-  const last = await sampleUntil(client, outputs);
-  const cpuAfter_s = await cpuSeconds(pid);
+  const samples = await sampleUntil(stack, ({ end, at_ms }, before) => end >= outputs && at_ms - before > calm_ms, pid);
+  const last = samples.at(-1) ?? nothing;
+  const half = samples.find(({ end }) => end >= last.end / 2) ?? nothing;
+  const cpu_s = last.cpu_s - (samples[0]?.cpu_s ?? NaN);
   const rss_mb = await memoryPeak_mb(pid);
   if (profiles !== undefined) {
     // Profiles are written at a node's end.
@@ -79,15 +79,19 @@ export async function measureThroughput(stack: Stack, options: ThroughputOptions
   stack.progress('checking the outputs');
   const check = new OutputCheck(workload, expected);
   for (let partition = 0; partition < partitions; partition++) {
-    for await (const page of readLog(client, 'out', partition)) for (const record of page) check.take(record);
+    for await (const page of stack.logs.read('out', partition)) for (const record of page) check.take(record);
   }
-  const rate = (count: number, took_ms: number) => Math.round((count * 1000) / Math.max(took_ms, samplePause_ms));
+  // By how far the end of the outputs has moved: it may count markers of transactions too, evenly over the run.
+  const rateSince = (since: Sample) =>
+    Math.round(
+      (inputs * (last.end - since.end) * 1000) / last.end / Math.max(last.at_ms - since.at_ms, samplePause_ms),
+    );
   return {
     workload,
     lanes,
-    inputs_per_s: rate((inputs * (outputs - first.count)) / outputs, last.at_ms - first.at_ms),
-    inputs_per_s_warm: rate((inputs * (outputs - half.count)) / outputs, last.at_ms - half.at_ms),
-    cpu_s_per_million: hundredth((((cpuAfter_s ?? NaN) - (cpuBefore_s ?? NaN)) * 1e6) / inputs),
+    inputs_per_s: rateSince(first),
+    inputs_per_s_warm: rateSince(half),
+    cpu_s_per_million: hundredth((cpu_s * 1e6) / inputs),
     rss_mb: rss_mb ?? NaN,
     start_to_first_s: hundredth((first.at_ms - started_ms) / 1000),
     ...check.verdict(),
@@ -95,7 +99,7 @@ export async function measureThroughput(stack: Stack, options: ThroughputOptions
 }
 
 async function preload(stack: Stack, inputs: number): Promise<void> {
-  const writer = await stack.writer('in', { synchronousCommit: false });
+  const writer = await stack.writer('in', { fast: true });
   const generator = new Generator();
   for (let index = 0; index < inputs; index++) {
     const { key, value, ts } = generator.record();
@@ -104,34 +108,43 @@ async function preload(stack: Stack, inputs: number): Promise<void> {
   }
   await writer.flush();
   await writer.close();
-  await (await stack.writer('out')).close();
+  await stack.logs.create('out', partitions);
 }
 
 interface Sample {
   readonly at_ms: number;
-  readonly count: number;
+  /** Sum of the committed ends of the output log. */
+  readonly end: number;
+  /** Of the watched process so far. */
+  readonly cpu_s: number;
 }
 
-/** The first sample with at least so many committed outputs. */
-async function sampleUntil(client: pg.Client, target: number): Promise<Sample> {
-  let progressAt_ms = performance.now();
-  let before = -1;
-  const sample = await until({ limit_ms: Infinity, pause_ms: samplePause_ms }, async () => {
-    const { rows } = await client.query<{ count: string }>({
-      name: 'outputs',
-      text: "SELECT sum(next) AS count FROM tandem.head WHERE log = 'out'",
-    });
+const nothing: Sample = { at_ms: NaN, end: NaN, cpu_s: NaN };
+
+/**
+ * Looks again and again until `isDone`, which is given the newest look and when the end moved last.
+ * @returns a sample for each time that the end had moved.
+ */
+async function sampleUntil(
+  stack: Stack,
+  isDone: (now: Omit<Sample, 'cpu_s'>, movedAt_ms: number) => boolean,
+  pid = 0,
+): Promise<readonly Sample[]> {
+  const samples: Sample[] = [];
+  let movedAt_ms = performance.now();
+  await until({ limit_ms: Infinity, pause_ms: samplePause_ms }, async () => {
+    const end = (await stack.logs.ends('out', partitions)).reduce((sum, one) => sum + one, 0);
     const at_ms = performance.now();
-    const count = Number(rows[0]?.count ?? 0);
-    if (count > before) progressAt_ms = at_ms;
-    before = count;
-    if (at_ms - progressAt_ms > patience_ms) {
-      throw new Error(`stuck at ${count.toString()} of ${target.toString()} outputs: see the nodes' logs`);
+    if (end > (samples.at(-1)?.end ?? 0)) {
+      movedAt_ms = at_ms;
+      samples.push({ at_ms, end, cpu_s: pid === 0 ? NaN : ((await cpuSeconds(pid)) ?? NaN) });
     }
-    return count >= target ? { at_ms, count } : undefined;
+    if (at_ms - movedAt_ms > patience_ms) {
+      throw new Error(`stuck at ${end.toString()} outputs: see the nodes' logs`);
+    }
+    return isDone({ at_ms, end }, movedAt_ms) ? true : undefined;
   });
-  if (sample === undefined) throw new Error('unreachable: there is no limit');
-  return sample;
+  return samples;
 }
 
 function hundredth(value: number): number {
