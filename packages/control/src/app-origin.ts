@@ -19,6 +19,12 @@ const poll_ms = 200;
 
 export type RestoreFrom = { readonly kind: 'peer'; readonly peer: Member } | { readonly kind: 'store' };
 
+export interface OpenRequest {
+  readonly epoch: Epoch;
+  /** Before that nothing is done at sinks without a fence (S11). */
+  readonly unfencedFrom_ms: number | undefined;
+}
+
 export interface OriginHost extends AppHost {
   readonly name: AppName;
   readonly app: AppOptions;
@@ -116,10 +122,10 @@ export class AppOrigin {
   }
 
   /** Opens the publishers, with published positions to begin with where that has not been done; `wanted` may end it. */
-  open(epoch: Epoch, wanted: () => boolean): void {
+  open(request: OpenRequest, wanted: () => boolean): void {
     const genesis = this.#genesis;
     if (genesis !== undefined) {
-      this.#openWith(epoch, genesis);
+      this.#openWith(request, genesis);
       return;
     }
     const { name, options } = this.#host;
@@ -131,12 +137,12 @@ export class AppOrigin {
             'published-position-lost',
             'published position lost: its genesis is not recorded although it has state',
           );
-        } else this.#openWith(epoch, found);
+        } else this.#openWith(request, found);
       })
       .catch((error: unknown) => {
         options.log.warn({ app: name, error: toError(error).message }, 'genesis could not be read; trying again');
         options.clock.after(poll_ms, () => {
-          if (wanted()) this.open(epoch, wanted);
+          if (wanted()) this.open(request, wanted);
         });
       });
   }
@@ -166,11 +172,11 @@ export class AppOrigin {
     this.#host.raise({ type: 'app-unavailable', at_ms: clock.now_ms(), app: name, reason, retry_ms });
   }
 
-  #openWith(epoch: Epoch, genesis: Genesis): void {
+  #openWith({ epoch, unfencedFrom_ms }: OpenRequest, genesis: Genesis): void {
     const { genesis: positions, initialised } = genesis.record;
     const publishers = this.#host.group()?.publishers ?? [];
     const done = publishers.every((publisher) => initialised.includes(publisher));
-    this.#host.group()?.post({ type: 'open', epoch, initialise: done ? undefined : positions });
+    this.#host.group()?.post({ type: 'open', epoch, unfencedFrom_ms, initialise: done ? undefined : positions });
   }
 
   #startAt(positions: PositionTexts): void {

@@ -5,7 +5,7 @@ import type { AppName, Epoch, Member, PairEvent, PublisherName } from '@tandem/p
 import { TandemError, type Coordinator, type SnapshotStore, type Timer } from '@tandem/ports';
 import { formatVersion } from '@tandem/snapshot';
 import { mayRestartCure } from './app-cure.ts';
-import { AppOrigin, type RestoreFrom } from './app-origin.ts';
+import { AppOrigin, type OpenRequest, type RestoreFrom } from './app-origin.ts';
 import { AppSnapshots, type SnapshotCounts } from './app-snapshots.ts';
 import { LaneGroup } from './lane-group.ts';
 import type { AppOptions, NodeOptions } from './options.ts';
@@ -156,10 +156,21 @@ export class NodeApp {
   }
 
   /** Steps 2 to 7 of a promotion, on every lane. */
-  open(epoch: Epoch): void {
+  open(request: OpenRequest): void {
+    const { epoch } = request;
     this.#epoch = epoch;
     for (const key of [...this.#answered.keys()]) if (key.startsWith('live ')) this.#answered.delete(key);
-    this.#origin.open(epoch, () => this.#epoch === epoch);
+    this.#origin.open(request, () => this.#epoch === epoch);
+  }
+
+  /** Some of its sinks have no fence. */
+  get isUnfenced(): boolean {
+    return this.#group?.isUnfenced === true;
+  }
+
+  /** Nothing may be under way at sinks without a fence after this time (S11). */
+  authorityUntil(until_ms: number): void {
+    if (this.isUnfenced) this.#post({ type: 'authority', until_ms });
   }
 
   verified(publisher: PublisherName, lane: number, epoch: Epoch): void {

@@ -91,6 +91,11 @@ export class LaneGroup {
     return this.#slots[0]?.described?.publishers ?? [];
   }
 
+  /** Some publishers are at sinks without a fence; known once described. */
+  get isUnfenced(): boolean {
+    return this.#slots[0]?.described?.unfenced === true;
+  }
+
   /** Tasks of the whole app, known once described. */
   get allTasks(): readonly TaskId[] {
     return this.#slots[0]?.described?.allTasks ?? [];

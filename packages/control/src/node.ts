@@ -21,6 +21,7 @@ import {
 import { toError, type Timer } from '@tandem/ports';
 import type { PositionTexts } from '@tandem/lane';
 import { NodeApp } from './app.ts';
+import { Authority } from './authority.ts';
 import { nodeDoors } from './doors.ts';
 import { checkUpgrade, refuseUpgrade } from './http/access.ts';
 import { createHttpApp } from './http/app.ts';
@@ -89,6 +90,7 @@ export class Node implements NodeHandle {
   #pumping = false;
   #wakeTimer: Timer | undefined;
   readonly #switchovers: Switchovers;
+  readonly #authority: Authority;
   #closing: Promise<void> | undefined;
   #resolveEnded: (end: NodeEnd) => void = () => undefined;
 
@@ -97,6 +99,16 @@ export class Node implements NodeHandle {
     this.incarnation = `${options.node.id}-${randomBytes(6).toString('hex')}`;
     this.startedAt_ms = options.clock.wall_ms();
     this.#switchovers = new Switchovers(options.clock, options.switchover.limit_ms + switchoverSlack_ms);
+    this.#authority = new Authority({
+      clock: options.clock,
+      coordinator: options.coordinator,
+      tell: (until_ms) => {
+        for (const app of this.apps.values()) app.authorityUntil(until_ms);
+      },
+      onSuperseded: () => {
+        this.#readView();
+      },
+    });
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
     });
@@ -259,6 +271,7 @@ export class Node implements NodeHandle {
       const isTold = linked && !app.hasFailedOn(other);
       app.follow(state.held === undefined && !isTold);
     }
+    this.#authority.keep([...this.apps.values()].some((app) => app.isUnfenced) ? state.held : undefined);
     this.#poll?.ask(linked || !this.options.stateSync.live ? undefined : other?.address);
   }
 
@@ -289,7 +302,7 @@ export class Node implements NodeHandle {
         this.apps.get(effect.app)?.beginAtGenesis();
         return;
       case 'open':
-        this.apps.get(effect.app)?.open(effect.epoch);
+        this.apps.get(effect.app)?.open(effect);
         return;
       case 'step-down':
         this.apps.get(effect.app)?.stepDown();
@@ -414,6 +427,7 @@ export class Node implements NodeHandle {
 
   async #closeAll(): Promise<void> {
     this.#wakeTimer?.cancel();
+    this.#authority.keep(undefined);
     this.#poll?.ask(undefined);
     for (const persistence of this.persistence.values()) persistence.close();
     this.#switchovers.refuseAll('the node is closing');

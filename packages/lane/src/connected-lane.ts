@@ -101,6 +101,9 @@ export class ConnectedLane {
         if (this.#tasks === undefined) this.#pendingOpen = message;
         else this.#open(message, this.#tasks);
         return;
+      case 'authority':
+        for (const driver of this.#drivers) driver.authorityUntil(message.until_ms);
+        return;
       case 'verified':
         this.#driver(message.publisher)?.verified(message.epoch);
         return;
@@ -276,13 +279,13 @@ export class ConnectedLane {
     this.#lag.watch(undefined, []);
   }
 
-  #open({ epoch, initialise }: Open, tasks: readonly LaneTask[]): void {
+  #open({ epoch, initialise, unfencedFrom_ms }: Open, tasks: readonly LaneTask[]): void {
     let own: Positions | undefined;
     if (initialise !== undefined) {
       const ids = new Set(tasks.map((task) => task.identity.id));
       own = new Map([...positionsFromTexts(initialise)].filter(([task]) => ids.has(task)));
     }
-    for (const driver of this.#drivers) driver.open(epoch, own);
+    for (const driver of this.#drivers) driver.open({ epoch, initialise: own, unfencedFrom_ms });
   }
 
   async #stepDown(): Promise<void> {

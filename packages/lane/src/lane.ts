@@ -4,6 +4,7 @@ import type { LaneContext } from '@tandem/ports';
 import { ConnectedLane } from './connected-lane.ts';
 import { toLaneFailure, type LaneFailure } from './failure.ts';
 import type { LaneSpec, ToLane } from './messages.ts';
+import { isUnfenced } from './publisher-connection.ts';
 import type { LaneRuntime } from './runtime.ts';
 import { statusOf } from './status.ts';
 import { closeSystems, compileFor, connectSystems, type ConnectOptions } from './systems.ts';
@@ -95,6 +96,7 @@ export class Lane {
       tasks: systems.tasks.map(({ id }) => id),
       allTasks: systems.allTasks.map(({ id }) => id),
       publishers: systems.publishers.map(({ name }) => name),
+      unfenced: systems.publishers.some(({ publisher }) => isUnfenced(publisher)),
     });
     const early = this.#early;
     this.#early = [];

@@ -99,8 +99,18 @@ export type ToLane =
   | { readonly type: 'restore-begin'; readonly run: number }
   | { readonly type: 'restore-frames'; readonly frames: ArrayBuffer }
   | { readonly type: 'restore-end' }
-  /** Steps 2 to 7. `initialise`: published positions to begin with, given once when genesis was just recorded. */
-  | { readonly type: 'open'; readonly epoch: Epoch; readonly initialise: PositionTexts | undefined }
+  /**
+   * Steps 2 to 7. `initialise`: published positions to begin with, given once when genesis was just recorded.
+   * `unfencedFrom_ms`: publishers at sinks without a fence do nothing before this time of the monotonic clock (S11).
+   */
+  | {
+      readonly type: 'open';
+      readonly epoch: Epoch;
+      readonly initialise: PositionTexts | undefined;
+      readonly unfencedFrom_ms?: number | undefined;
+    }
+  /** At sinks without a fence nothing may be under way after this time of the monotonic clock; replaces the one before. */
+  | { readonly type: 'authority'; readonly until_ms: number }
   | { readonly type: 'verified'; readonly publisher: PublisherName; readonly epoch: Epoch }
   | { readonly type: 'step-down' }
   /** Durable published positions learnt from the active. */
@@ -128,6 +138,8 @@ export type FromLane =
       /** Tasks of the whole app. */
       readonly allTasks: readonly TaskId[];
       readonly publishers: readonly PublisherName[];
+      /** Some of them write to a sink without a fence: they need to be told of `authority`. */
+      readonly unfenced: boolean;
     }
   | { readonly type: 'genesis'; readonly positions: PositionTexts }
   /** May send this many more restore-frames messages of that run. */

@@ -5,6 +5,8 @@ export class PublisherConnection {
   readonly #create: () => Promise<Publisher>;
   #publisher: Publisher | undefined;
   #creating: Promise<Publisher> | undefined;
+  /** S11: told to whichever publisher there is. */
+  #authorityUntil_ms: number | undefined;
   /** Grows whenever it is given up: what is still being made then comes too late. */
   #generation = 0;
 
@@ -18,6 +20,12 @@ export class PublisherConnection {
     if (this.#publisher !== undefined) return this.#publisher;
     this.#creating ??= this.#make(this.#generation);
     return await this.#creating;
+  }
+
+  /** Nothing may be under way at a sink without a fence after this time. */
+  authorityUntil(until_ms: number): void {
+    this.#authorityUntil_ms = until_ms;
+    this.#publisher?.authorityUntil?.(until_ms);
   }
 
   /** The next one to need it makes another. Never throws. */
@@ -37,11 +45,17 @@ export class PublisherConnection {
         throw new Error('given up while it was connecting');
       }
       this.#publisher = publisher;
+      if (this.#authorityUntil_ms !== undefined) publisher.authorityUntil?.(this.#authorityUntil_ms);
       return publisher;
     } finally {
       if (generation === this.#generation) this.#creating = undefined;
     }
   }
+}
+
+/** Nothing at its sink refuses one that has been superseded: it depends on authority (S11). */
+export function isUnfenced(publisher: Publisher): boolean {
+  return publisher.authorityUntil !== undefined;
 }
 
 async function closeQuietly(publisher: Publisher): Promise<void> {

@@ -13,7 +13,7 @@ import { PublisherConnection } from './publisher-connection.ts';
 import { Following } from './publisher-following.ts';
 import { openPublisher, Verification } from './publisher-opening.ts';
 import { Preparing } from './publisher-preparing.ts';
-import { isStopped, Run, type RunEnd } from './publisher-run.ts';
+import { isStopped, Run, type OpenRequest, type RunEnd } from './publisher-run.ts';
 import type { ConnectedPublisher } from './systems.ts';
 import { Retry, Waiting } from './waiting.ts';
 
@@ -103,10 +103,10 @@ export class PublisherDriver {
     if (this.#run !== undefined) this.#wait.wake();
   }
 
-  open(epoch: Epoch, initialise: Positions | undefined): void {
+  open(request: OpenRequest): void {
     const before = this.#run;
-    if (this.#closed || (before !== undefined && before.epoch >= epoch)) return;
-    const run = new Run(epoch, initialise, this.#host.clock);
+    if (this.#closed || (before !== undefined && before.epoch >= request.epoch)) return;
+    const run = new Run(request, this.#host.clock);
     this.#run = run;
     run.done = this.#endOf(before, stopLimit_ms).then(() => this.#drive(run));
     // Whatever escapes the loop is our own mistake, and nothing may be published after it.
@@ -119,6 +119,11 @@ export class PublisherDriver {
   /** Control has verified that `epoch` is current and ours. */
   verified(epoch: Epoch): void {
     if (this.#run?.epoch === epoch) this.#verification.answered(this.#run);
+  }
+
+  /** S11: nothing may be under way at a sink without a fence after this time. */
+  authorityUntil(until_ms: number): void {
+    this.#connection.authorityUntil(until_ms);
   }
 
   /** Stops after the call in flight; gives its connection up when that takes too long. */
@@ -182,7 +187,13 @@ export class PublisherDriver {
 
   async #drive(run: Run): Promise<void> {
     const retry = new Retry(this.#host.clock, () => this.#host.random());
-    const parts = { connection: this.#connection, verification: this.#verification, tasks: this.#tasks };
+    const parts = {
+      clock: this.#host.clock,
+      wait: this.#wait,
+      connection: this.#connection,
+      verification: this.#verification,
+      tasks: this.#tasks,
+    };
     while (!isStopped(run)) {
       const opened = await openPublisher(run, parts);
       const end = opened.outcome === 'opened' ? await this.#publishWhileOpen(run, opened.publisher, retry) : opened;
@@ -254,8 +265,12 @@ export class PublisherDriver {
       if (outcome.outcome === 'published' && this.#run === run) {
         retry.reset();
         this.#trouble = undefined;
-        this.outputs += batch.count;
-        for (const move of batch.moves) this.#tasks.publishedTo(move.task, move.to);
+        const { part } = outcome;
+        this.outputs += part?.outputs ?? batch.count;
+        for (const { task, to } of batch.moves) {
+          const position = part === undefined ? to : part.positions.get(task);
+          if (position !== undefined) this.#tasks.publishedTo(task, position);
+        }
         this.#tasks.trimmed();
         return undefined;
       }

@@ -1,15 +1,17 @@
 // Steps 2 to 5 of a promotion for one publisher: open, have the epoch verified, read back, trim. Whatever goes wrong
 // leads back to the first of them (S2, S3).
 import type { Epoch, Positions, PublisherName } from '@tandem/pair';
-import { toError, type Publisher } from '@tandem/ports';
+import { toError, type Clock, type Publisher } from '@tandem/ports';
 import { LaneFailure } from './failure.ts';
 import type { FromLane } from './messages.ts';
 import type { PublishedTasks } from './published-tasks.ts';
-import type { PublisherConnection } from './publisher-connection.ts';
+import { isUnfenced, type PublisherConnection } from './publisher-connection.ts';
 import { isStopped, type Run, type RunEnd } from './publisher-run.ts';
 import type { Waiting } from './waiting.ts';
 
 export interface OpeningParts {
+  readonly clock: Clock;
+  readonly wait: Waiting;
   readonly connection: PublisherConnection;
   readonly verification: Verification;
   readonly tasks: PublishedTasks;
@@ -24,6 +26,7 @@ export async function openPublisher(
   run.enter('opening');
   try {
     const publisher = await connection.ensure();
+    if (isUnfenced(publisher)) await outlastPredecessor(run, parts);
     if (isStopped(run)) return { outcome: 'stopped' };
     const opened = await publisher.open(run.epoch, run.initialise);
     if (isStopped(run)) return { outcome: 'stopped' };
@@ -50,6 +53,15 @@ export async function openPublisher(
     if (thrown instanceof LaneFailure) throw thrown;
     const what = run.step === 'reading-back' ? 'published positions could not be read back: ' : '';
     return { outcome: 'failed', why: what + toError(thrown).message, wait_ms: 0 };
+  }
+}
+
+/** S11: until then whoever was active before may still be at work, and nothing but this wait keeps them apart. */
+async function outlastPredecessor(run: Run, { clock, wait }: OpeningParts): Promise<void> {
+  for (;;) {
+    const left_ms = run.unfencedFrom_ms - clock.now_ms();
+    if (left_ms <= 0 || isStopped(run)) return;
+    await wait.wait(left_ms);
   }
 }
 

@@ -13,9 +13,19 @@ export type RunEnd =
   /** Surely not published, and trying again cannot help. */
   | { readonly outcome: 'fatal'; readonly cause: Error };
 
+/** What control asks for. */
+export interface OpenRequest {
+  readonly epoch: Epoch;
+  readonly initialise: Positions | undefined;
+  /** Undefined: at once. */
+  readonly unfencedFrom_ms?: number | undefined;
+}
+
 export class Run {
   readonly epoch: Epoch;
   readonly initialise: Positions | undefined;
+  /** Where the sink has no fence nothing is done before (S11). */
+  readonly unfencedFrom_ms: number;
   step: RunStep = 'opening';
   /** Of the opening under way, by control. */
   isVerified = false;
@@ -25,9 +35,10 @@ export class Run {
   readonly #clock: Clock;
   readonly #began_ms: Partial<Record<RunStep, number>> = {};
 
-  constructor(epoch: Epoch, initialise: Positions | undefined, clock: Clock) {
+  constructor({ epoch, initialise, unfencedFrom_ms = 0 }: OpenRequest, clock: Clock) {
     this.epoch = epoch;
     this.initialise = initialise;
+    this.unfencedFrom_ms = unfencedFrom_ms;
     this.#clock = clock;
   }
 

@@ -175,7 +175,7 @@ export function openWhatCanBe(turn: Turn): void {
 function open(turn: Turn, name: AppName, epoch: Epoch): void {
   const isLive = appOf(turn, name).publishers.length === 0;
   changeApp(turn, name, { output: isLive ? 'live' : 'opening', livePublishers: [] });
-  turn.effects.push({ type: 'open', app: name, epoch });
+  turn.effects.push({ type: 'open', app: name, epoch, unfencedFrom_ms: turn.pair.unfencedFrom_ms });
 }
 
 /** Asks for the state of each app that has none and whose turn it is. */

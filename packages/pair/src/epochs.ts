@@ -96,6 +96,7 @@ function settleEpoch(turn: Turn): void {
 
 function hold(turn: Turn, epoch: Epoch, why: string): void {
   const { pair } = turn;
+  waitOutPredecessor(turn, epoch);
   pair.held = epoch;
   pair.invitation = undefined;
   pair.candidateSince_ms = undefined;
@@ -107,6 +108,17 @@ function hold(turn: Turn, epoch: Epoch, why: string): void {
   }
   changeRole(turn, 'promoting', why);
   openAgain(turn, epoch);
+}
+
+/**
+ * S11: whatever the holder before was last told by the coordinator, it had asked for before this claim took place. What
+ * it may do on the strength of that is over one session time-out from now. An epoch that was ours adds nothing.
+ */
+function waitOutPredecessor(turn: Turn, epoch: Epoch): void {
+  const { pair, at_ms, settings } = turn;
+  const before = epoch - 1;
+  if (before === 0 || before === pair.held || before === pair.givenUp) return;
+  pair.unfencedFrom_ms = at_ms + settings.sessionTimeout_ms;
 }
 
 function waitBeforeClaiming(turn: Turn): void {

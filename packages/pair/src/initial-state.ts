@@ -23,6 +23,7 @@ export function initialState(settings: PairSettings, apps: readonly AppName[]): 
     coordinator: 'reachable',
     held: undefined,
     givenUp: undefined,
+    unfencedFrom_ms: undefined,
     readViewAt_ms: undefined,
     vacantSince_ms: undefined,
     lastActive: undefined,

@@ -225,8 +225,16 @@ export type PairEffect =
     }
   /** Resolve and record the app's genesis in this epoch and start it there; answered by app-restored or app-failed. */
   | { readonly type: 'begin-at-genesis'; readonly app: AppName; readonly epoch: Epoch }
-  /** Switch the app's publishers on in this epoch: steps 2 to 7. */
-  | { readonly type: 'open'; readonly app: AppName; readonly epoch: Epoch }
+  /**
+   * Switch the app's publishers on in this epoch: steps 2 to 7. Those at a sink without a fence wait until
+   * `unfencedFrom_ms` before they do anything (S11); undefined: nobody has ever been active.
+   */
+  | {
+      readonly type: 'open';
+      readonly app: AppName;
+      readonly epoch: Epoch;
+      readonly unfencedFrom_ms: number | undefined;
+    }
   /** Switch them off; what is in flight is waited for within a limit. */
   | { readonly type: 'step-down'; readonly app: AppName }
   /** Give up the active entry, if it is ours. No answer. */
@@ -304,6 +312,11 @@ export interface PairState {
   readonly held: Epoch | undefined;
   /** The last epoch that this node held and left by itself. */
   readonly givenUp: Epoch | undefined;
+  /**
+   * From when on nobody whose epoch was before the one that is held can still be at work at a sink without a fence: one
+   * session time-out after it was claimed from another process. Undefined: there never was one.
+   */
+  readonly unfencedFrom_ms: number | undefined;
   /** When the view is read again, while it cannot be right as it is. */
   readonly readViewAt_ms: number | undefined;
   /** Since when the view has shown nobody active. */

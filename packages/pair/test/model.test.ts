@@ -29,6 +29,7 @@ describe('the protocol under faults', () => {
   it.each<[string, Partial<WorldOptions>, number]>([
     ['two nodes, a fence that knows no epochs', {}, 120],
     ['two nodes, a fence that compares epochs', { fence: 'by-epoch' }, 80],
+    ['two nodes, a sink that has no fence', { fence: 'none' }, 120],
     ['two nodes that sync from the store', { liveSync: false }, 60],
     ['two apps that do not wait for each other', { apps: ['orders', 'alerts'], fence: 'by-epoch' }, 50],
     ['three nodes', { nodes: ['a', 'b', 'c'] }, 50],
@@ -84,6 +85,8 @@ describe('mistakes that the model catches', () => {
     ['taking an unknown claim for a lost one', { step: takingUnknownForLost }, /L1|S1/],
     ['reading back before the opening', { laneMistake: 'reads-back-before-open' }, /S3|went back/],
     ['going on from memory after a fence', { laneMistake: 'goes-on-from-memory' }, /S2|S3/],
+    ['opening at once where there is no fence', { fence: 'none', laneMistake: 'opens-without-waiting' }, /S2/],
+    ['publishing without authority where there is no fence', { fence: 'none', laneMistake: 'ignores-authority' }, /S2/],
     ['not stepping down', { step: withoutSteppingDown }, /S2|S3|L1/],
   ])('%s', (_, options, message) => {
     const { failed, errorInstance } = fc.check(property(options), { numRuns: 2000, endOnFailure: true, seed: 1 });

@@ -359,7 +359,9 @@ describe('leaving', () => {
     expect(scene.happens({ type: 'app-described', app, publishers: [publisher] })).toEqual([
       { type: 'restore', app, from: { kind: 'store' } },
     ]);
-    expect(scene.happens({ type: 'app-restored', app })).toEqual([{ type: 'open', app, epoch: 2 }]);
+    expect(scene.happens({ type: 'app-restored', app })).toEqual([
+      { type: 'open', app, epoch: 2, unfencedFrom_ms: expect.any(Number) as number },
+    ]);
   });
 
   it('keeps the state of its apps', () => {
@@ -373,5 +375,78 @@ describe('leaving', () => {
     const scene = activeScene();
     expect(scene.happens({ type: 'coordinator-lost' })).toEqual([]);
     expect(scene.state).toMatchObject({ role: 'active', held: 2 });
+  });
+});
+
+describe('when a sink without a fence may be opened (S11)', () => {
+  const unfencedFrom = (effects: readonly PairEffect[]) => only(effects, 'open').map((open) => open.unfencedFrom_ms);
+  const ownSessionLost: SceneEvent = { type: 'view-changed', view: view(2, undefined) };
+
+  /** The process of b is gone, and a claim of ours is under way. */
+  function claiming(): Scene {
+    const scene = passiveScene();
+    scene.happens(linkClosed, isGone);
+    return scene;
+  }
+
+  it('is one session time-out after the claim, which nothing that the old active asked for can have followed', () => {
+    const scene = claiming();
+    scene.passes(30);
+    expect(unfencedFrom(scene.happens({ type: 'claim-won', epoch: asEpoch(2) }))).toEqual([scene.at_ms + 1000]);
+  });
+
+  it('is told with every opening, also one that comes when it is over', () => {
+    const scene = claiming();
+    scene.happens(
+      { type: 'claim-won', epoch: asEpoch(2) },
+      { type: 'app-failed', app, reason: 'x', willRestart: true },
+    );
+    const from_ms = scene.at_ms + 1000;
+    scene.passes(5000);
+    scene.happens({ type: 'app-described', app, publishers: [publisher] });
+    expect(unfencedFrom(scene.happens({ type: 'app-restored', app }))).toEqual([from_ms]);
+  });
+
+  it('is at once when nobody has ever been active', () => {
+    const scene = new Scene();
+    scene.happens({ type: 'view-changed', view: view(undefined, undefined) }, { type: 'app-unborn', app });
+    scene.passes(50);
+    scene.happens({ type: 'claim-won', epoch: asEpoch(1) });
+    expect(unfencedFrom(scene.happens({ type: 'app-restored', app }))).toEqual([undefined]);
+  });
+
+  it('counts from when a claim was seen to have taken place, when its answer was lost', () => {
+    const scene = claiming();
+    scene.happens({ type: 'claim-unknown' });
+    scene.passes(300);
+    const seen = scene.happens({ type: 'view-changed', view: view(2, self) });
+    expect(unfencedFrom(seen)).toEqual([scene.at_ms + 1000]);
+  });
+
+  it('is not put off by a claim that follows an epoch of our own', () => {
+    const scene = activeScene();
+    const from_ms = scene.state.unfencedFrom_ms;
+    scene.passes(400);
+    expect(types(scene.happens(ownSessionLost))).toContain('claim');
+    expect(unfencedFrom(scene.happens({ type: 'claim-won', epoch: asEpoch(3) }))).toEqual([from_ms]);
+  });
+
+  it('is not put off by a claim that follows an epoch which this node has given up', () => {
+    const scene = activeScene();
+    const from_ms = scene.state.unfencedFrom_ms;
+    scene.happens(verifyPlease(2, 1), verifyAnswered(2, 'superseded'), { type: 'app-stepped-down', app });
+    scene.happens({ type: 'view-changed', view: view(2, undefined) });
+    scene.happens({ type: 'link-closed', peer: third.incarnation, how: 'closed' });
+    scene.passes(2000);
+    expect(unfencedFrom(scene.happens({ type: 'claim-won', epoch: asEpoch(3) }))).toEqual([from_ms]);
+  });
+
+  it('is put off when somebody else may have held an epoch in between', () => {
+    const scene = activeScene();
+    scene.happens(ownSessionLost);
+    scene.happens({ type: 'claim-unknown' });
+    scene.passes(700);
+    const seen = scene.happens({ type: 'view-changed', view: view(4, self) });
+    expect(unfencedFrom(seen)).toEqual([scene.at_ms + 1000]);
   });
 });

@@ -36,13 +36,21 @@ export type OpenOutcome =
   | { readonly outcome: 'fatal'; readonly cause: Error };
 
 export type PublishOutcome =
-  | { readonly outcome: 'published' }
+  /** `part`: a publisher without transactions stopped early; the rest of the batch is still to be published. */
+  | { readonly outcome: 'published'; readonly part?: PublishedPart }
   /** Surely not published; may be tried again as it is after `wait_ms`. */
   | { readonly outcome: 'retryable'; readonly cause: Error; readonly wait_ms: number }
   /** Refused by the fence (or outcome unknown and not resolvable here): verify, then open again or step down. */
   | { readonly outcome: 'fenced'; readonly byEpoch: Epoch | undefined }
   /** Surely not published, and trying again cannot help (for instance a value the table refuses). */
   | { readonly outcome: 'fatal'; readonly cause: Error };
+
+/** Whole inputs (S5), durable up to these positions; a task that is absent has not moved. */
+export interface PublishedPart {
+  readonly positions: Positions;
+  /** How many outputs that were. */
+  readonly outputs: number;
+}
 
 export interface ReadBack {
   /** Durable published positions of the asked tasks; a task that has none is absent (absent is never zero). */
@@ -84,8 +92,18 @@ export interface Publisher {
   open(epoch: Epoch, initialise: Positions | undefined): Promise<OpenOutcome>;
   /** Durable positions, stable after `open`. @throws TandemError when unanswered (the lane opens again). */
   readBack(): Promise<ReadBack>;
-  /** All or nothing, with the positions, only while our opening is the newest and the stored positions are `from`. */
+  /**
+   * All or nothing, with the positions, only while our opening is the newest and the stored positions are `from`. At a
+   * sink without transactions the positions alone are so: outputs beyond them may have arrived, and arrive again with
+   * the same id after another `open`.
+   */
   publish(batch: OutputBatch): Promise<PublishOutcome>;
+  /**
+   * Only publishers whose sink has no fence have this method (S11). Nothing may be under way at such a sink after this
+   * local monotonic time, and nothing is sent before one was told; each call replaces the one before. A promoted node
+   * opens them one session time-out late.
+   */
+  authorityUntil?(until_ms: number): void;
   /** Reports published positions as they become durable, without fencing, until stopped. Retries by itself. */
   follow(onPositions: (positions: Positions) => void): { stop(): Promise<void> };
   close(): Promise<void>;

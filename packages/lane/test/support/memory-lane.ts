@@ -6,6 +6,7 @@ import { MemoryLog, MemorySinks, type MemoryPublisher } from '@tandem/simulator'
 import { compileApp, type App } from '@tandem/streams';
 import { Ear } from './ear.ts';
 import { HeldPublisher, Holds } from './held-publisher.ts';
+import { UnfencedPublisher } from './unfenced-publisher.ts';
 
 const killed: Promise<void>[] = [];
 
@@ -23,6 +24,8 @@ export interface WorldOptions {
   readonly slice_ms?: number;
   /** Sinks by publisher, each with a system of its own; without it one, `memory`, has them all. */
   readonly publishers?: Readonly<Record<string, readonly string[]>>;
+  /** Those publishers (true: all) have a sink without a fence, and publish a few inputs at a time. */
+  readonly unfenced?: boolean | readonly string[];
   /** Time limits and intervals of the lanes are so many times shorter. */
   readonly haste?: number;
 }
@@ -49,6 +52,7 @@ export class World {
   readonly publishers: Readonly<Record<string, readonly string[]>>;
   readonly systems: ReadonlyMap<string, System>;
   readonly lanes: MemoryLane[] = [];
+  readonly #unfenced: boolean | readonly string[];
   readonly clock: Clock;
   /** Thrown by the next attempts to connect a source or a publisher. */
   readonly connectErrors: Error[] = [];
@@ -57,6 +61,7 @@ export class World {
   constructor(options: WorldOptions) {
     this.#options = options;
     this.partitions = options.partitions ?? 2;
+    this.#unfenced = options.unfenced ?? false;
     const { pageRecords = 50 } = options;
     const log = (): MemoryLog =>
       new MemoryLog({ clock: systemClock, partitions: this.partitions, delay_ms: () => 0, pageRecords });
@@ -71,6 +76,10 @@ export class World {
     const system = this.systems.get(name);
     if (system === undefined) throw new Error(`no publisher ${name}`);
     return system;
+  }
+
+  isUnfenced(name: string): boolean {
+    return typeof this.#unfenced === 'boolean' ? this.#unfenced : this.#unfenced.includes(name);
   }
 
   /** The only one there is. */
@@ -163,10 +172,12 @@ export class MemoryLane extends Ear {
           if (log === undefined) throw new Error(`no sink ${sink}`);
           return { sink, log };
         });
-        const { sinks: service, holds } = world.system((system as { publisher: string }).publisher);
+        const name = (system as { publisher: string }).publisher;
+        const { sinks: service, holds } = world.system(name);
         const publisher = service.connect(logs, scope);
         this.publishers.push(publisher);
-        return Promise.resolve(new HeldPublisher(publisher, holds));
+        const held = new HeldPublisher(publisher, holds);
+        return Promise.resolve(world.isUnfenced(name) ? new UnfencedPublisher(held, holds) : held);
       },
     };
     this.#lane = new Lane(spec, {
@@ -222,8 +233,8 @@ export class MemoryLane extends Ear {
     return (await this.heard('answer', (message) => message.id === id)).status;
   }
 
-  open(epoch: number, initialise?: Readonly<Record<TaskId, string>>): void {
-    this.post({ type: 'open', epoch: asEpoch(epoch), initialise });
+  open(epoch: number, initialise?: Readonly<Record<TaskId, string>>, unfencedFrom_ms?: number): void {
+    this.post({ type: 'open', epoch: asEpoch(epoch), initialise, unfencedFrom_ms });
   }
 
   /** Opens and verifies every publisher; resolves when the backlog is published. */

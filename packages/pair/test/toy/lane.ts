@@ -2,6 +2,7 @@
 import { asPosition, OutputQueue, QueueBudget, type AppName, type Epoch } from '@tandem/pair';
 import type { ToyProcess } from './process.ts';
 import { outputsOf, type ToySink } from './sink.ts';
+import { timing } from './world.ts';
 
 export interface ToySnapshot {
   readonly head: number;
@@ -72,11 +73,19 @@ export class ToyLane {
     this.publish();
   }
 
-  open(epoch: Epoch): void {
+  /** At a sink without a fence nothing is done before `unfencedFrom_ms` (S11). */
+  open(epoch: Epoch, unfencedFrom_ms = 0): void {
     const { world } = this.process;
     this.epoch = epoch;
     this.phase = 'opening';
     const attempt = ++this.attempt;
+    const wait_ms = unfencedFrom_ms - world.now_ms;
+    if (wait_ms > 0 && world.options.fence === 'none' && world.options.laneMistake !== 'opens-without-waiting') {
+      world.after(wait_ms, this.process, () => {
+        if (attempt === this.attempt) this.open(epoch);
+      });
+      return;
+    }
     if (world.options.laneMistake === 'reads-back-before-open') this.readEarly = this.sink.readBack().position;
     this.ask(
       () => this.sink.open(epoch),
@@ -143,6 +152,7 @@ export class ToyLane {
     const { queue, epoch, opening, attempt } = this;
     if (queue === undefined || epoch === undefined || this.isPublishing) return;
     if (this.phase !== 'draining' && this.phase !== 'live') return;
+    if (!this.hasAuthority()) return;
     const slice = queue.slice({ outputs: outputsPerBatch, size_bytes: 1e6 });
     if (slice === undefined) {
       if (this.phase === 'draining') {
@@ -156,8 +166,12 @@ export class ToyLane {
       outputs.push(cursor.bytes.toString('utf8', cursor.valueStart, cursor.valueEnd));
     }
     this.isPublishing = true;
+    const sentAt_ms = this.process.world.now_ms;
     this.ask(
-      () => this.sink.publish(opening, epoch, { from: slice.from, to: slice.to, outputs }),
+      () =>
+        this.arrives(sentAt_ms)
+          ? this.sink.publish(opening, epoch, { from: slice.from, to: slice.to, outputs })
+          : undefined,
       (outcome) => {
         this.isPublishing = false;
         if (attempt !== this.attempt) return;
@@ -167,6 +181,23 @@ export class ToyLane {
         } else this.afterFence(epoch);
       },
     );
+  }
+
+  private hasAuthority(): boolean {
+    const { world } = this.process;
+    if (world.options.fence !== 'none' || world.options.laneMistake === 'ignores-authority') return true;
+    return world.now_ms < this.process.authorityUntil_ms;
+  }
+
+  /**
+   * Without authority a process that runs ends its requests. What one that does not run any more has sent is on its
+   * way for no longer than a third of the session time-out.
+   */
+  private arrives(sentAt_ms: number): boolean {
+    const { world, isRunning } = this.process;
+    if (world.options.fence !== 'none') return true;
+    if (world.now_ms - sentAt_ms >= timing.sessionTimeout_ms / 3) return false;
+    return !isRunning || this.hasAuthority();
   }
 
   /** Fenced, or the outcome is unknown: steps 2 to 7 again, never on from memory. */

@@ -12,7 +12,7 @@ import {
 } from '@tandem/pair';
 import { ToyLane } from './lane.ts';
 import { effectText, eventText } from './transcript.ts';
-import type { ToyWorld } from './world.ts';
+import { timing, type ToyWorld } from './world.ts';
 
 type Timeless<Event> = Event extends PairEvent ? Omit<Event, 'at_ms'> : never;
 export type ToyEvent = Timeless<PairEvent>;
@@ -24,6 +24,8 @@ export class ToyProcess {
   isAlive = true;
   isPaused = false;
   heardAt_ms: number;
+  /** S11: requests to a sink without a fence end before this. */
+  authorityUntil_ms = 0;
   private readonly settings: PairSettings;
   private readonly lanes: ReadonlyMap<AppName, ToyLane>;
   /** Raised when an app fails or is restored: what its lane was asked before concerns nobody any more. */
@@ -109,6 +111,18 @@ export class ToyProcess {
     for (const lane of this.lanes.values()) lane.pump();
   }
 
+  /** S11: asked anew again and again; what counts is when the question was sent. Where every sink has a fence nobody asks. */
+  renewAuthority(): void {
+    const { world } = this;
+    const { held } = this.state;
+    if (!this.isRunning || held === undefined || world.options.fence !== 'none') return;
+    const sentAt_ms = world.now_ms;
+    world.coordinator.verify(this, held, (outcome) => {
+      if (outcome !== 'current') return;
+      this.authorityUntil_ms = Math.max(this.authorityUntil_ms, sentAt_ms + (timing.sessionTimeout_ms * 2) / 3);
+    });
+  }
+
   /** The active keeps revisions of what it publishes. */
   persist(): void {
     const { world, state } = this;
@@ -164,7 +178,7 @@ export class ToyProcess {
         });
         return;
       case 'open':
-        this.lane(effect.app).open(effect.epoch);
+        this.lane(effect.app).open(effect.epoch, effect.unfencedFrom_ms);
         return;
       case 'step-down':
         this.lane(effect.app).stepDown();

@@ -1,12 +1,14 @@
-// A toy sink with a fence. It checks S2 and S3 itself: whatever it accepts must be the one right continuation.
+// A toy sink. It checks S2 and S3 itself: whatever it accepts must be the one right continuation, or, where it has no
+// fence, that again.
 import type { AppName, Epoch } from '@tandem/pair';
 import type { ToyWorld } from './world.ts';
 
 /**
  * `by-open`: like Kafka: whoever opened last may publish, whatever its epoch; the sink knows no epochs.
  * `by-epoch`: like PostgreSQL: an opening of an older epoch is refused, and positions are compared.
+ * `none`: like HTTP: outputs are taken from anybody, only the positions are kept where there is a fence (`by-epoch`).
  */
-export type FenceKind = 'by-open' | 'by-epoch';
+export type FenceKind = 'by-open' | 'by-epoch' | 'none';
 
 export type ToyOpened =
   | { readonly outcome: 'opened'; readonly opening: number; readonly storedEpoch: Epoch | undefined }
@@ -25,6 +27,8 @@ export function outputsOf(app: AppName, position: number): readonly string[] {
 
 export class ToySink {
   published = 0;
+  /** Without a fence: outputs of inputs before it have arrived. */
+  private received = 0;
   private readonly world: ToyWorld;
   private readonly app: AppName;
   private readonly kind: FenceKind;
@@ -61,27 +65,37 @@ export class ToySink {
   }
 
   publish(opening: number, epoch: Epoch, batch: ToyBatch): 'published' | 'fenced' {
+    if (this.kind === 'none') this.receive(epoch, batch);
     if (opening !== this.opening) return 'fenced';
-    if (this.kind === 'by-epoch' && (this.fenceEpoch !== epoch || this.published !== batch.from)) return 'fenced';
-    if (epoch < this.verifiedEpoch) {
-      throw new Error(
-        `S2: ${this.app} published by epoch ${epoch} after epoch ${this.verifiedEpoch} verified its open`,
-      );
-    }
-    const expected: string[] = [];
-    for (let position = this.published; position < batch.to; position++)
-      expected.push(...outputsOf(this.app, position));
-    if (batch.from !== this.published || expected.join() !== batch.outputs.join()) {
-      throw new Error(
-        `S3: ${this.app} at ${this.published} got ${batch.from}..${batch.to} ${batch.outputs.join()} for ${expected.join()}`,
-      );
-    }
+    if (this.kind !== 'by-open' && (this.fenceEpoch !== epoch || this.published !== batch.from)) return 'fenced';
+    if (this.kind !== 'none') this.check(epoch, batch, batch.from === this.published);
     this.published = batch.to;
     this.publishedEpoch = epoch;
     this.world.say(
       `sink ${this.app}: epoch ${epoch} published ${batch.from}..${batch.to} (${batch.outputs.length} outputs)`,
     );
     return 'published';
+  }
+
+  /** Nobody is refused: outputs may come again, but none may be left out (S3), nor come from an older epoch (S2). */
+  private receive(epoch: Epoch, batch: ToyBatch): void {
+    this.check(epoch, batch, batch.from <= this.received);
+    this.received = Math.max(this.received, batch.to);
+  }
+
+  private check(epoch: Epoch, batch: ToyBatch, isInPlace: boolean): void {
+    if (epoch < this.verifiedEpoch) {
+      throw new Error(
+        `S2: ${this.app} published by epoch ${epoch} after epoch ${this.verifiedEpoch} verified its open`,
+      );
+    }
+    const expected: string[] = [];
+    for (let position = batch.from; position < batch.to; position++) expected.push(...outputsOf(this.app, position));
+    if (!isInPlace || expected.join() !== batch.outputs.join()) {
+      throw new Error(
+        `S3: ${this.app} at ${this.published} got ${batch.from}..${batch.to} ${batch.outputs.join()} for ${expected.join()}`,
+      );
+    }
   }
 
   describe(): string {

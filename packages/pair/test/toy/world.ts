@@ -16,7 +16,8 @@ export interface WorldOptions {
   /** The step to try; a wrong one should be caught. */
   readonly step: typeof realStep;
   /** Mistakes of a lane that should be caught. */
-  readonly laneMistake: 'none' | 'reads-back-before-open' | 'goes-on-from-memory';
+  readonly laneMistake:
+    'none' | 'reads-back-before-open' | 'goes-on-from-memory' | 'opens-without-waiting' | 'ignores-authority';
 }
 
 interface Task {
@@ -70,6 +71,9 @@ export class ToyWorld {
     });
     this.every(timing.pump_ms, () => {
       for (const process of this.processes.values()) process.pump();
+    });
+    this.every(timing.sessionTimeout_ms / 4, () => {
+      for (const process of this.processes.values()) process.renewAuthority();
     });
     this.every(timing.persist_ms, () => {
       for (const process of this.processes.values()) process.persist();
