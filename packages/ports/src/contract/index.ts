@@ -1,10 +1,5 @@
 export { describeCoordinator, type CoordinatorWorld } from './coordinator.ts';
 export { describeSnapshotStore, type SnapshotStoreWorld } from './snapshot-store.ts';
-export {
-  describePublisher,
-  outputBatch,
-  type NewOutput,
-  type PublisherWorld,
-  type WrittenRecord,
-} from './publisher.ts';
+export { outputBatch, restOf, type NewOutput } from './output-batch.ts';
+export { describePublisher, describeUnfencedPublisher, type PublisherWorld, type WrittenRecord } from './publisher.ts';
 export { describeSourceLog, type NewRecord, type SourceLogWorld } from './source-log.ts';
