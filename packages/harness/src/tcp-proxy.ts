@@ -9,6 +9,8 @@ interface Link {
 }
 
 export class TcpProxy {
+  /** What becomes of answers on their way. */
+  rewriteAnswers: (bytes: Buffer) => Buffer = (bytes) => bytes;
   readonly #target: { readonly host: string; readonly port: number };
   readonly #server: Server;
   readonly #links = new Set<Link>();
@@ -127,7 +129,7 @@ export class TcpProxy {
       server.write(this.#spoil(bytes));
     });
     server.on('data', (bytes) => {
-      if (link.fate === 'passed on') client.write(bytes);
+      if (link.fate === 'passed on') client.write(this.rewriteAnswers(bytes));
       else if (link.fate === 'swallowed') client.destroy();
       else client.end(bytes.subarray(0, -3));
     });

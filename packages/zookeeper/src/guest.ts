@@ -10,6 +10,8 @@ import { Session } from './session.ts';
 import { accessFor, Znodes, type Access } from './znodes.ts';
 
 const connectLimit_ms = 5000;
+/** Where every server refuses, nobody wants to wait for the limit. */
+const rounds = 2;
 /** Longer than what any tool does takes, short enough to be forgotten soon if it is killed. */
 const guestSession_ms = 10_000;
 const endLimit_ms = 1000;
@@ -39,7 +41,7 @@ export async function visit<T>(
   const { system, pair, clock } = options;
   const credentials = credentialsOf(system);
   const session = new Session({ servers: system.connect.servers, credentials, sessionTimeout_ms, clock });
-  const connection = await session.connect({ until_ms: clock.now_ms() + connectLimit_ms });
+  const connection = await session.connect({ until_ms: clock.now_ms() + connectLimit_ms, rounds });
   try {
     const znodes = new Znodes(system.connect.chroot, pair);
     return await work({ connection, znodes, access: accessFor(credentials !== undefined) });

@@ -20,6 +20,8 @@ export interface SessionOptions {
 export interface ConnectOptions {
   /** Never, unless given. */
   readonly until_ms?: number;
+  /** How often each server is asked; without end, unless given. */
+  readonly rounds?: number;
   readonly signal?: AbortSignal;
   readonly onFailure?: (cause: Error) => void;
 }
@@ -39,12 +41,13 @@ export class Session {
   }
 
   /**
-   * Tries one server after the other until one answers. @throws TandemError `coordinator-unreachable` when there was
-   * none until the deadline, or what was the matter when it is aborted.
+   * Tries one server after the other until one answers. @throws TandemError `coordinator-unreachable` when none did
+   * within the limits, or what was the matter when it is aborted.
    */
-  async connect({ until_ms = Number.POSITIVE_INFINITY, signal, onFailure }: ConnectOptions): Promise<Connection> {
+  async connect(options: ConnectOptions): Promise<Connection> {
+    const { until_ms = Number.POSITIVE_INFINITY, rounds = Number.POSITIVE_INFINITY, signal, onFailure } = options;
     const { clock } = this.#options;
-    for (;;) {
+    for (let tries = 1; ; tries += 1) {
       const left_ms = until_ms - clock.now_ms();
       try {
         return await this.#tryNext(Math.min(left_ms, this.#limit_ms()), signal);
@@ -58,7 +61,7 @@ export class Session {
         this.#failures += 1;
         onFailure?.(cause);
         if (signal?.aborted === true) throw cause;
-        if (clock.now_ms() >= until_ms) throw this.#unreachable(cause);
+        if (clock.now_ms() >= until_ms || tries >= rounds * this.#servers.length) throw this.#unreachable(cause);
       }
       if (this.#failures % this.#servers.length === 0) await this.#pauseBetweenRounds(until_ms, signal);
     }

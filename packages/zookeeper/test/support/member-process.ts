@@ -1,0 +1,22 @@
+// A member in a process of its own, to be stopped and killed: arguments connect, pair, node; claims when it has joined,
+// and says `active` on its output.
+import { createZookeeperCoordinator } from '@tandem/zookeeper';
+import { clock } from './clock.ts';
+import { systemAt } from './system.ts';
+
+// The clock's timers do not keep a process alive, and a session that ended does not either.
+setInterval(() => undefined, 1000);
+
+const [connect = '', pair = '', node = ''] = process.argv.slice(2);
+const coordinator = createZookeeperCoordinator({ system: systemAt(connect), pair, sessionTimeout_ms: 1000, clock });
+await coordinator.join(
+  { node, incarnation: `${node}-${String(process.pid)}`, address: 'http://127.0.0.1:1' },
+  {
+    onView: () => undefined,
+    onConnection: (state) => {
+      process.stdout.write(`${state}\n`);
+    },
+  },
+);
+const claim = await coordinator.claim((await coordinator.readView()).epoch);
+process.stdout.write(claim.outcome === 'won' ? 'active\n' : `claim ${claim.outcome}\n`);
