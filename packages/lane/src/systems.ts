@@ -131,7 +131,9 @@ async function connectPublisher(
   tasks: readonly TaskId[],
   { spec, runtime, context }: ConnectOptions,
 ): Promise<ConnectedPublisher> {
-  const scope = { pair: spec.pair, app: spec.app, lane: spec.lane, lanes: spec.lanes, tasks };
+  const { pair, app, lane, lanes } = spec;
+  const sources = spec.sources.map(({ source, adapter, binding }) => ({ source, adapter, binding }));
+  const scope = { pair, app, lane, lanes, tasks, sources };
   const create = (): Promise<Publisher> =>
     adapterOf(use, runtime.adapters).createPublisher(use.system, use.sinks, scope, context);
   const publisher = await create();

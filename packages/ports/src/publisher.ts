@@ -29,7 +29,10 @@ export interface OutputBatch {
 }
 
 export type OpenOutcome =
-  /** `storedEpoch`: what the fence held before, where the system knows. */
+  /**
+   * `storedEpoch`: what the fence held before. Undefined where it holds none, or where nothing but the order of the
+   * openings counts: then nobody can conclude from it that no other has opened since.
+   */
   | { readonly outcome: 'opened'; readonly storedEpoch: Epoch | undefined }
   | { readonly outcome: 'fenced'; readonly byEpoch: Epoch | undefined }
   | { readonly outcome: 'retryable'; readonly cause: Error; readonly wait_ms: number }
@@ -55,7 +58,7 @@ export interface PublishedPart {
 export interface ReadBack {
   /** Durable published positions of the asked tasks; a task that has none is absent (absent is never zero). */
   readonly positions: Positions;
-  /** The epoch that the fence holds now. */
+  /** The epoch that the fence holds now; where it holds none, the one whose opening wrote last. */
   readonly epoch: Epoch | undefined;
 }
 
@@ -65,12 +68,23 @@ export interface SinkLayout {
   readonly partitions: number;
 }
 
+/** Where a source of the app is read from. */
+export interface SourceBinding {
+  readonly source: string;
+  /** The adapter's name, for instance `kafka`. */
+  readonly adapter: string;
+  /** Its part of the configuration, checked by the adapter's own schema, plain JSON. */
+  readonly binding: unknown;
+}
+
 export interface PublisherScope {
   readonly pair: string;
   readonly app: AppName;
   readonly lane: number;
   readonly lanes: number;
   readonly tasks: readonly TaskId[];
+  /** For systems that show people how far an app is in its sources. */
+  readonly sources?: readonly SourceBinding[];
 }
 
 /** One open at a time per lane; none of the calls overlap except `follow`. */
@@ -86,8 +100,9 @@ export interface Publisher {
    */
   prepare(example?: OutputBatch): Promise<void>;
   /**
-   * Fences whoever opened before (same or lower epoch). `initialise`: published positions to start from, given
-   * once per app when its genesis has just been recorded; a position already there that is higher is kept, a lower one is raised.
+   * Fences whoever opened before (same or lower epoch; where the fence holds no epoch, any). `initialise`: published
+   * positions to start from, given once per app when its genesis has just been recorded; a position already there that
+   * is higher is kept, a lower one is raised.
    */
   open(epoch: Epoch, initialise: Positions | undefined): Promise<OpenOutcome>;
   /** Durable positions, stable after `open`. @throws TandemError when unanswered (the lane opens again). */
