@@ -23,7 +23,11 @@ export function findJava(): JavaFound {
   const candidates = [...(home === undefined || home === '' ? [] : [path.join(home, 'bin', 'java')]), 'java'];
   let old: string | undefined;
   for (const program of candidates) {
-    const { status, stderr } = spawnSync(program, ['-version'], { encoding: 'utf8', timeout: 20_000 });
+    const { status, stderr } = spawnSync(program, ['-version'], {
+      env: process.env,
+      encoding: 'utf8',
+      timeout: 20_000,
+    });
     const version = status === 0 ? /version "(\d+)/.exec(stderr)?.[1] : undefined;
     if (version === undefined) continue;
     if (Number(version) >= leastVersion) return { program };
@@ -105,5 +109,5 @@ function isRoot(): boolean {
 }
 
 function runs(program: string, args: readonly string[]): boolean {
-  return spawnSync(program, args, { stdio: 'ignore', timeout: 20_000 }).status === 0;
+  return spawnSync(program, args, { env: process.env, stdio: 'ignore', timeout: 20_000 }).status === 0;
 }

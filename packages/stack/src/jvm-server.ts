@@ -2,7 +2,7 @@
 // so that a later process can go on with it or end it.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { until } from '@tandem/embedded';
 import { lastLines, stackError } from './error.ts';
@@ -125,14 +125,16 @@ export class JvmServer {
 
   /** SIGKILL; resolves when it is gone. */
   async kill(): Promise<void> {
-    if (this.#send('SIGKILL')) await this.#gone(killLimit_ms);
+    const { pid } = this;
+    if (this.#send('SIGKILL')) await isGone(pid, killLimit_ms);
   }
 
   /** Asks it to end, also when it was stopped by SIGSTOP; kills it after the limit. */
   async terminate(limit_ms: number): Promise<void> {
+    const { pid } = this;
     if (!this.#send('SIGTERM')) return;
     this.#send('SIGCONT');
-    if (!(await this.#gone(limit_ms))) await this.kill();
+    if (!(await isGone(pid, limit_ms))) await this.kill();
   }
 
   #send(signal: NodeJS.Signals): boolean {
@@ -144,10 +146,6 @@ export class JvmServer {
     } catch {
       return false;
     }
-  }
-
-  async #gone(limit_ms: number): Promise<boolean> {
-    return (await until(limit_ms, 10, () => (this.running ? undefined : true))) ?? false;
   }
 
   async #said(): Promise<string> {
@@ -179,4 +177,24 @@ function isServer(pid: number, sign: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Gone for good, its sockets closed. A process that ends loses its command line first, and its first thread early. */
+async function isGone(pid: number, limit_ms: number): Promise<boolean> {
+  const folder = `/proc/${pid.toString()}`;
+  const gone = await until(limit_ms, 10, async () => {
+    try {
+      process.kill(pid, 0);
+    } catch {
+      return true;
+    }
+    if (process.platform !== 'linux') return undefined;
+    // Not every parent asks after its dead children.
+    const [status, threads] = await Promise.all([
+      readFile(path.join(folder, 'status'), 'utf8').catch(() => 'State: Z'),
+      readdir(path.join(folder, 'task')).catch(() => []),
+    ]);
+    return /^State:\s+[ZX]/m.test(status) && threads.length <= 1 ? true : undefined;
+  });
+  return gone ?? false;
 }

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { findEmbedded, startEmbedded } from '@tandem/embedded';
 import { findKafka, startKafka } from './kafka.ts';
 import { isFree, isReachable, kafkaAnswers, zooKeeperAnswers } from './network.ts';
-import { stackFolder } from './place.ts';
+import { upFolder } from './place.ts';
 import { findZooKeeper, startZooKeeper } from './zookeeper.ts';
 
 export interface Running {
@@ -79,7 +79,7 @@ const postgres: Service = {
 export const services: readonly Service[] = [kafka, zookeeper, postgres];
 
 function folder(name: string): string {
-  return path.join(stackFolder, name);
+  return path.join(upFolder, name);
 }
 
 /** Of several addresses with commas between them, one that answers is enough. ZooKeeper's may end with a path. */

@@ -6,7 +6,7 @@ import { until } from '@tandem/embedded';
 import { composeDown, composeUp, whyNoDocker } from './docker.ts';
 import { stackError } from './error.ts';
 import { choosePorts } from './network.ts';
-import { stackFolder } from './place.ts';
+import { upFolder } from './place.ts';
 import { services, type Service } from './services.ts';
 
 export type Say = (line: string) => void;
@@ -139,7 +139,7 @@ function listed(some: readonly Service[]): string {
   return some.map(({ title }) => title).join(', ');
 }
 
-const notesFile = path.join(stackFolder, 'stack.json');
+const notesFile = path.join(upFolder, 'stack.json');
 
 async function readNotes(): Promise<Notes> {
   const text = await readFile(notesFile, 'utf8').catch(() => '{}');
@@ -147,7 +147,7 @@ async function readNotes(): Promise<Notes> {
 }
 
 async function note(more: Notes): Promise<void> {
-  await mkdir(stackFolder, { recursive: true });
+  await mkdir(upFolder, { recursive: true });
   const notes = { ...(await readNotes()), ...more };
   // It holds the password of a database on loopback.
   await writeFile(`${notesFile}.part`, JSON.stringify(notes, undefined, 2), { mode: 0o600 });

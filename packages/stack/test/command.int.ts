@@ -1,0 +1,88 @@
+// npm run stack, as a process: up and down in a folder of its own, and what it says when it cannot.
+import { spawn } from 'node:child_process';
+import { mkdir, readFile, rm, symlink } from 'node:fs/promises';
+import path from 'node:path';
+import { describeWithStack } from '@tandem/stack';
+import { exists, makeFolder } from './support/world.ts';
+
+jest.setTimeout(120_000);
+
+const root = path.join(__dirname, '..', '..', '..');
+
+let folder: string;
+
+beforeAll(async () => {
+  folder = await makeFolder();
+});
+
+afterAll(async () => {
+  await rm(folder, { recursive: true });
+});
+
+async function stack(args: readonly string[], environment: Readonly<Record<string, string | undefined>> = {}) {
+  const none = { TANDEM_KAFKA: undefined, TANDEM_ZOOKEEPER: undefined, DATABASE_URL: undefined };
+  const child = spawn(process.execPath, ['scripts/run.mjs', 'packages/stack/src/main.ts', ...args], {
+    cwd: root,
+    env: { ...process.env, ...none, TANDEM_STACK_DIR: folder, ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (text: Buffer) => (stdout += text.toString()));
+  child.stderr.on('data', (text: Buffer) => (stderr += text.toString()));
+  const exitCode = await new Promise((resolve) => child.once('close', resolve));
+  return { exitCode, stdout, stderr };
+}
+
+describeWithStack('npm run stack', () => {
+  it('starts everything, says where it is, finds it later and ends it', async () => {
+    expect(await stack(['status'])).toMatchObject({ exitCode: 3 });
+
+    const up = await stack(['up', '--no-docker']);
+    expect(up).toMatchObject({ exitCode: 0 });
+    expect(up.stdout).toMatch(
+      /^export TANDEM_KAFKA=127\.0\.0\.1:\d+\nexport TANDEM_ZOOKEEPER=127\.0\.0\.1:\d+\nexport DATABASE_URL=postgres:\S+\n$/,
+    );
+    const exported: Record<string, string> = Object.fromEntries(
+      [...up.stdout.matchAll(/export (\w+)=(.*)/g)].map(([, name = '', value = '']): [string, string] => [name, value]),
+    );
+    const status = await stack(['status'], exported);
+    expect(status).toMatchObject({ exitCode: 0 });
+    const pids = [...status.stdout.matchAll(/process (\d+)/g)].map(([, pid]) => Number(pid));
+    expect(pids.map(exists)).toEqual([true, true, true]);
+
+    // Once more, with what it printed in the environment: the same ones.
+    expect((await stack(['up', '--no-docker'], exported)).stdout).toBe(up.stdout);
+
+    process.kill(Number(await readFile(path.join(folder, 'zookeeper', 'pid'), 'utf8')), 'SIGKILL');
+    const partly = await stack(['status']);
+    expect(partly).toMatchObject({ exitCode: 3, stdout: expect.stringMatching(/ZooKeeper +down/) as string });
+
+    expect(await stack(['down'])).toMatchObject({ exitCode: 0 });
+    expect(pids.map(exists)).toEqual([false, false, false]);
+    expect(await stack(['status'])).toMatchObject({ exitCode: 3 });
+    expect(await stack(['down'])).toMatchObject({ exitCode: 0, stderr: 'Nothing of it is running.\n' });
+  });
+});
+
+it.each([
+  [['upp'], {}, /^stack-usage: unknown command 'upp'/],
+  [['up', '--now'], {}, /^stack-usage: Unknown option '--now'\. See/],
+  [['down', 'kafka'], {}, /^stack-usage: 'kafka' after 'down' means nothing/],
+  [['up'], { TANDEM_KAFKA: '127.0.0.1:1' }, /^stack-unreachable: Kafka does not answer at the address in TANDEM_KAFKA/],
+  [['up'], { TANDEM_ZOOKEEPER: 'nonsense' }, /^stack-unreachable: ZooKeeper does not answer/],
+])('answers %j with %j in one line and exit code 2', async (args, environment, line) => {
+  const { exitCode, stdout, stderr } = await stack(args, environment);
+  expect(stderr).toMatch(line);
+  expect(stderr.trimEnd()).not.toContain('\n');
+  expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+});
+
+it('says what to install where there is no Java and no way to get it', async () => {
+  const bin = path.join(folder, 'bin');
+  await mkdir(bin);
+  await symlink(process.execPath, path.join(bin, 'node'));
+  const { exitCode, stderr } = await stack(['install'], { PATH: bin, JAVA_HOME: undefined });
+  expect(stderr).toMatch(/^stack-no-java: no Java runtime was found, .*Install Java 17 or newer and Maven/);
+  expect(exitCode).toBe(2);
+});
