@@ -19,11 +19,8 @@ afterAll(async () => {
 /** The node whose claim the coordinator has taken, before it can have done much with it. */
 async function claimant(after: number): Promise<string> {
   return await waitFor('the next epoch is claimed', { limit_ms: 20_000, pause_ms: 1 }, async () => {
-    const [row] = await stage.query<{ epoch: string; node: string }>(
-      `SELECT p.epoch, m.node FROM tandem.pair p JOIN tandem.member m
-       ON m.pair = p.pair AND m.incarnation = p.active_incarnation WHERE p.pair = 'failover'`,
-    );
-    return row !== undefined && Number(row.epoch) > after ? row.node : undefined;
+    const { epoch, node } = await stage.holder();
+    return epoch > after ? node : undefined;
   });
 }
 

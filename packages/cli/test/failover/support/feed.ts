@@ -1,7 +1,6 @@
 // Numbered inputs at a steady rate into one log; knows exactly what was appended.
 import { randomBytes } from 'node:crypto';
-import { pace, partitionOf, waitFor, type Paced } from '@tandem/harness';
-import { openLogWriter, type LogWriter } from '@tandem/postgres';
+import { pace, partitionOf, waitFor, type LogAppender, type Logs, type Paced } from '@tandem/harness';
 
 /** Keys that inputs go round on, in an order that mixes partitions. */
 const keys = 61;
@@ -9,7 +8,7 @@ const keys = 61;
 const usual = (n: number) => ({ key: `k${((n * 17) % keys).toString()}` });
 
 export interface FeedOptions {
-  readonly url: string;
+  readonly logs: Logs;
   readonly log: string;
   readonly partitions: number;
 }
@@ -23,7 +22,7 @@ export class Feed {
   unanswered = 0;
   lastTrouble: unknown;
   readonly #options: FeedOptions;
-  #writer: LogWriter | undefined;
+  #writer: LogAppender | undefined;
   #paced: Paced | undefined;
   #next = 0;
   #stopped = false;
@@ -110,9 +109,9 @@ export class Feed {
     await this.#writer?.close();
   }
 
-  async #openWriter(): Promise<LogWriter> {
-    const { url, log, partitions } = this.#options;
-    return (this.#writer = await openLogWriter({ url, log, create: { partitions } }));
+  async #openWriter(): Promise<LogAppender> {
+    const { logs, log, partitions } = this.#options;
+    return (this.#writer = await logs.writer(log, partitions));
   }
 
   async #reopen(): Promise<void> {

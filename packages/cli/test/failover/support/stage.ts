@@ -1,23 +1,14 @@
-// What a file of failover tests runs on: a database of its own, a pair of real node processes, inputs, and the check
+// What a file of failover tests runs on: logs and a database of its own, a pair of real node processes, inputs, and the check
 // of every output against the reference.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { sharedTestServer } from '@tandem/embedded';
-import {
-  Pair,
-  partitionOf,
-  readLog,
-  until,
-  waitFor,
-  type AppBinding,
-  type LogRecord,
-  type PairOptions,
-} from '@tandem/harness';
+import { Pair, partitionOf, until, waitFor, type AppBinding, type LogRecord, type PairOptions } from '@tandem/harness';
 import pg from 'pg';
 import { Feed } from './feed.ts';
 import { countingReference, firstDifference, type Output } from './reference.ts';
+import { pairName, surround, type Holder, type StackName, type Surroundings } from './stacks.ts';
 
 const root = path.resolve(__dirname, '../../../../..');
 const appModule = path.join(__dirname, 'apps.ts');
@@ -33,6 +24,8 @@ export interface StagedApp {
 }
 
 export interface StageOptions {
+  /** Default: everything in PostgreSQL. */
+  readonly stack?: StackName;
   /** Default: a fresh database of the shared server. */
   readonly url?: string;
   readonly apps?: readonly StagedApp[];
@@ -74,10 +67,12 @@ export class Stage {
   readonly #closing: (() => Promise<unknown>)[] = [];
   /** Appends may fail then, and their answers may be lost. */
   serverGoesAway = false;
+  readonly #surroundings: Surroundings;
   #client: pg.Client | undefined;
 
-  private constructor(url: string, folder: string, apps: readonly StagedApp[], pair: Pair) {
-    this.url = url;
+  private constructor(surroundings: Surroundings, folder: string, apps: readonly StagedApp[], pair: Pair) {
+    this.#surroundings = surroundings;
+    this.url = surroundings.url;
     this.folder = folder;
     this.apps = apps;
     this.pair = pair;
@@ -86,14 +81,16 @@ export class Stage {
   /** Nothing is started yet. */
   static async open(options: StageOptions = {}): Promise<Stage> {
     const folder = await mkdtemp(path.join(tmpdir(), 'tandem-failover-'));
-    const database = options.url === undefined ? await (await sharedTestServer()).createDatabase() : undefined;
-    const url = options.url ?? database?.url ?? '';
+    const surroundings = await surround(options.stack ?? 'postgres', options.url);
+    const { url, logs, zookeeper } = surroundings;
     const apps = options.apps ?? [{ name: 'tally', input: 'in' }];
     const pair = await Pair.create({
-      name: 'failover',
+      name: pairName,
       root,
       folder,
       databaseUrl: url,
+      logs,
+      ...(zookeeper !== undefined && { zookeeper }),
       apps: apps.map(binding),
       settings: {
         persistence: { interval: '1s' },
@@ -103,11 +100,11 @@ export class Stage {
       ...(options.nodes !== undefined && { nodes: options.nodes }),
       ...(options.nodeSettings !== undefined && { nodeSettings: options.nodeSettings }),
     });
-    const stage = new Stage(url, folder, apps, pair);
+    const stage = new Stage(surroundings, folder, apps, pair);
     stage.onClose(() => rm(folder, { recursive: true, force: true }));
-    if (database !== undefined) stage.onClose(() => database.drop());
+    stage.onClose(() => surroundings.close());
     for (const log of new Set(apps.map(({ input }) => input))) {
-      const feed = await Feed.open({ url, log, partitions });
+      const feed = await Feed.open({ logs, log, partitions });
       stage.onClose(() => feed.close());
       stage.#feeds.set(log, feed);
     }
@@ -211,17 +208,19 @@ export class Stage {
     return (await this.#client.query<Row>(text, values)).rows;
   }
 
-  async epoch(): Promise<number> {
-    const [row] = await this.query<{ epoch: string }>(`SELECT epoch FROM tandem.pair WHERE pair = 'failover'`);
-    return Number(row?.epoch ?? 0);
+  /** As the coordinator itself keeps it. */
+  holder(): Promise<Holder> {
+    return this.#surroundings.holder();
   }
 
-  /** Records in a log so far. */
+  async epoch(): Promise<number> {
+    return (await this.holder()).epoch;
+  }
+
+  /** How far the committed ends of a log have come; where the log has markers, they count too. */
   async logEnd(log: string): Promise<number> {
-    const rows = await this.query<{ end: string | null }>('SELECT sum(next) AS end FROM tandem.head WHERE log = $1', [
-      log,
-    ]);
-    return Number(rows[0]?.end ?? 0);
+    const ends = await this.#surroundings.logs.ends(log, partitions);
+    return ends.reduce((sum, end) => sum + end, 0);
   }
 
   /** Until so many more outputs than now are in the log, so that there is work under way. */
@@ -279,19 +278,14 @@ export class Stage {
    */
   async expectTruth({ active, passive = [] }: { active: string; passive?: readonly string[] }): Promise<void> {
     await this.ready();
-    const [row] = await this.query<{ epoch: string; node: string | null }>(
-      `SELECT p.epoch, m.node FROM tandem.pair p LEFT JOIN tandem.member m
-       ON m.pair = p.pair AND m.incarnation = p.active_incarnation WHERE p.pair = 'failover'`,
-    );
-    const epoch = Number(row?.epoch);
-    expect(row?.node).toBe(active);
+    const { epoch, node } = await this.holder();
+    expect(node).toBe(active);
     for (const id of [active, ...passive]) {
       const report = await this.node(id);
       const role = id === active ? 'active' : 'passive';
       expect({ id, role: report.role, epoch: report.epoch }).toEqual({ id, role, epoch });
     }
-    const fences = await this.query<{ epoch: string }>('SELECT DISTINCT epoch FROM tandem.fence');
-    expect(fences.map((fence) => Number(fence.epoch))).toEqual([epoch]);
+    expect((await this.#surroundings.fences()) ?? [epoch]).toEqual([epoch]);
     await this.#expectTold(active, passive);
   }
 
@@ -384,24 +378,27 @@ export class Stage {
 
   async #expectLog(log: string, wanted: readonly (readonly Output[])[], limit_ms: number): Promise<number> {
     const due = wanted.reduce((sum, outputs) => sum + outputs.length, 0);
-    let end = -1;
-    await waitFor('', { limit_ms, pause_ms: 20 }, async () => {
-      end = await this.logEnd(log);
-      return end >= due ? true : undefined;
-    }).catch(() => undefined);
-    for (const [partition, outputs] of wanted.entries()) {
-      const found = await this.#read(log, partition);
-      const difference = firstDifference(found, outputs);
-      if (difference !== undefined) throw new Error(`${log}, partition ${partition.toString()}: ${difference}`);
-    }
+    const settled = await until({ limit_ms, pause_ms: 20 }, async () => {
+      // Where ends count markers too, the last outputs may still be to come.
+      const enough = (await this.logEnd(log)) >= due;
+      return enough && (await this.#differenceIn(log, wanted)) === undefined ? true : undefined;
+    });
+    const difference = settled === undefined ? await this.#differenceIn(log, wanted) : undefined;
+    if (difference !== undefined) throw new Error(difference);
     return due;
   }
 
+  async #differenceIn(log: string, wanted: readonly (readonly Output[])[]): Promise<string | undefined> {
+    for (const [partition, outputs] of wanted.entries()) {
+      const difference = firstDifference(await this.#read(log, partition), outputs);
+      if (difference !== undefined) return `${log}, partition ${partition.toString()}: ${difference}`;
+    }
+    return undefined;
+  }
+
   async #read(log: string, partition: number): Promise<readonly LogRecord[]> {
-    await this.query('SELECT 1');
-    if (this.#client === undefined) throw new Error('no connection to the database');
     const records: LogRecord[] = [];
-    for await (const page of readLog(this.#client, log, partition)) records.push(...page);
+    for await (const page of this.#surroundings.logs.read(log, partition)) records.push(...page);
     return records;
   }
 }

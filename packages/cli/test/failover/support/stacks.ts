@@ -1,0 +1,113 @@
+// What is around the nodes of a failover test: everything in PostgreSQL, or logs in Kafka and the coordinator in ZooKeeper.
+import { randomBytes } from 'node:crypto';
+import { sharedTestServer } from '@tandem/embedded';
+import { KafkaLogs, PostgresLogs, type Logs } from '@tandem/harness';
+import { describeWithStack, sharedTestKafka, sharedTestZooKeeper } from '@tandem/stack';
+import pg from 'pg';
+import { Znodes } from './znodes.ts';
+
+export const pairName = 'failover';
+
+export type StackName = 'postgres' | 'kafka';
+
+/** Who is active, as the coordinator itself keeps it. */
+export interface Holder {
+  readonly epoch: number;
+  readonly node: string | undefined;
+}
+
+export interface Surroundings {
+  /** Of the database, which keeps the snapshots on every stack. */
+  readonly url: string;
+  readonly logs: Logs;
+  readonly zookeeper: string | undefined;
+  holder(): Promise<Holder>;
+  /** The epochs that the fences of publishers hold, where somebody else can look at them. */
+  fences(): Promise<readonly number[] | undefined>;
+  close(): Promise<void>;
+}
+
+/** The same tests on each. */
+export function onEachStack(tests: (stack: StackName) => void): void {
+  describe('on PostgreSQL', () => {
+    tests('postgres');
+  });
+  describeWithStack(
+    'on Kafka and ZooKeeper',
+    () => {
+      tests('kafka');
+    },
+    ['kafka', 'zookeeper'],
+  );
+}
+
+/** `url`: of the database; default a fresh one of the shared server. */
+export async function surround(stack: StackName, url?: string): Promise<Surroundings> {
+  const database = url === undefined ? await (await sharedTestServer()).createDatabase() : undefined;
+  const databaseUrl = url ?? database?.url ?? '';
+  const drop = async (): Promise<void> => {
+    await database?.drop();
+  };
+  return stack === 'postgres' ? inDatabase(databaseUrl, drop) : await inKafka(databaseUrl, drop);
+}
+
+function inDatabase(url: string, drop: () => Promise<void>): Surroundings {
+  const logs = new PostgresLogs(url);
+  const ask = async <Row extends pg.QueryResultRow>(text: string): Promise<readonly Row[]> => {
+    const client = new pg.Client({ connectionString: url, application_name: 'failover test' });
+    client.on('error', () => undefined);
+    await client.connect();
+    try {
+      return (await client.query<Row>(text)).rows;
+    } finally {
+      await client.end();
+    }
+  };
+  return {
+    url,
+    logs,
+    zookeeper: undefined,
+    holder: async () => {
+      const [row] = await ask<{ epoch: string; node: string | null }>(
+        `SELECT p.epoch, m.node FROM tandem.pair p LEFT JOIN tandem.member m
+         ON m.pair = p.pair AND m.incarnation = p.active_incarnation WHERE p.pair = '${pairName}'`,
+      );
+      return { epoch: Number(row?.epoch ?? 0), node: row?.node ?? undefined };
+    },
+    fences: async () => {
+      const rows = await ask<{ epoch: string }>('SELECT DISTINCT epoch FROM tandem.fence');
+      return rows.map(({ epoch }) => Number(epoch));
+    },
+    close: async () => {
+      await logs.close();
+      await drop();
+    },
+  };
+}
+
+async function inKafka(url: string, drop: () => Promise<void>): Promise<Surroundings> {
+  const run = `failover-${randomBytes(4).toString('hex')}`;
+  const { bootstrap } = await sharedTestKafka();
+  const { address } = await sharedTestZooKeeper();
+  const logs = new KafkaLogs({ bootstrap, prefix: `${run}-` });
+  const znodes = await Znodes.open(address);
+  const folder = `/${run}/tandem/${pairName}`;
+  return {
+    url,
+    logs,
+    zookeeper: `${address}/${run}`,
+    holder: async () => {
+      const [epoch, active] = await Promise.all([znodes.read(`${folder}/epoch`), znodes.read(`${folder}/active`)]);
+      return {
+        epoch: Number(epoch ?? 0),
+        node: active === undefined ? undefined : (JSON.parse(active) as { node: string }).node,
+      };
+    },
+    fences: () => Promise.resolve(undefined),
+    close: async () => {
+      await znodes.close();
+      await logs.close();
+      await drop();
+    },
+  };
+}
