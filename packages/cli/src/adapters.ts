@@ -3,6 +3,7 @@ import type { Epoch } from '@tandem/pair';
 import type { Clock, Coordinator, DoctorFinding, SnapshotStore } from '@tandem/ports';
 import type * as z from 'zod';
 import { postgres } from './adapters/postgres.ts';
+import { zookeeper } from './adapters/zookeeper.ts';
 
 /** What the parts of a node that speak to an external system are made from. */
 export interface SystemContext {
@@ -61,7 +62,10 @@ export interface Adapter {
   readonly sink?: z.ZodType;
   readonly coordinator?: {
     readonly schema: z.ZodType;
+    /** Asked for. */
     sessionTimeout_ms(options: unknown): number;
+    /** What the system gives when that is asked for; missing: just that. @throws TandemError as `reach`. */
+    negotiate?(context: SystemContext, options: unknown): Promise<number>;
     /** Until it joins it only looks: the view and the app records can be read, and records deleted. */
     create(context: SystemContext, options: unknown): Coordinator;
     /** Where the pair's epoch is lower it becomes this one, and nobody is active: for one that lost what it knew. */
@@ -83,4 +87,4 @@ export interface Adapter {
   secrets?(system: unknown): readonly string[];
 }
 
-export const adapters: readonly Adapter[] = [postgres];
+export const adapters: readonly Adapter[] = [postgres, zookeeper];

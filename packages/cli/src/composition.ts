@@ -8,6 +8,7 @@ import { bindingMistakes } from './bindings.ts';
 import { makeBundleFolder } from './bundle-folder.ts';
 import type { AppConfiguration, Configuration } from './configuration/load.ts';
 import { refuseLostCoordinator } from './lost-coordinator.ts';
+import { negotiateTiming } from './negotiation.ts';
 import { adapterNamed, contextOf, makeCoordinator, makeStore } from './systems.ts';
 
 /** Longest run of processing before a lane's event loop gets its turn. */
@@ -97,6 +98,8 @@ export async function runNode(configuration: Configuration, log: Logger): Promis
   for (const adapter of Object.keys(configuration.systems)) {
     await adapterNamed(adapter).prepare?.(contextOf(configuration, adapter));
   }
+  const timing = await negotiateTiming(configuration);
+  if (timing !== undefined) log.warn({ coordinator: configuration.coordinator.adapter }, timing);
   await refuseLostCoordinator(
     configuration,
     loaded.map(({ description }) => description.app),

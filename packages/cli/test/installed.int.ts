@@ -15,7 +15,7 @@ const root = path.resolve(__dirname, '../../..');
 const run = promisify(execFile);
 
 /** What a user installs: docs/operations.md, Installing. */
-const packages = ['cli', 'streams', 'pair', 'snapshot', 'ports', 'lane', 'control', 'postgres'];
+const packages = ['cli', 'streams', 'pair', 'snapshot', 'ports', 'lane', 'control', 'postgres', 'zookeeper'];
 
 interface Packed {
   readonly name: string;

@@ -4,6 +4,7 @@ import { makeBundleFolder } from '../bundle-folder.ts';
 import { loadApps, type LoadedApp } from '../composition.ts';
 import type { Configuration } from '../configuration/load.ts';
 import { hide } from '../configuration/secrets.ts';
+import { negotiateTiming } from '../negotiation.ts';
 import { adapterNamed, contextOf } from '../systems.ts';
 import { configurationOf, type TargetOptions } from '../targets.ts';
 import type { Terminal } from '../terminal.ts';
@@ -61,13 +62,25 @@ function showOptions(options: unknown): string {
 async function reachAll(configuration: Configuration, terminal: Terminal): Promise<boolean> {
   let all = true;
   for (const name of Object.keys(configuration.systems)) {
-    try {
-      const found = await adapterNamed(name).reach(contextOf(configuration, name));
-      terminal.out(`${name}: ${hide(found, configuration.secrets)}\n`);
-    } catch (error) {
-      all = false;
-      terminal.error(`tandem: ${hide(toError(error).message, configuration.secrets)}\n`);
-    }
+    const ask = () => adapterNamed(name).reach(contextOf(configuration, name));
+    all = (await tell(name, ask, configuration, terminal)) && all;
   }
-  return all;
+  return all && (await tell('coordinator', () => negotiateTiming(configuration), configuration, terminal));
+}
+
+/** False when there was no answer, or one that will not do. */
+async function tell(
+  what: string,
+  ask: () => Promise<string | undefined>,
+  { secrets }: Configuration,
+  terminal: Terminal,
+): Promise<boolean> {
+  try {
+    const found = await ask();
+    if (found !== undefined) terminal.out(`${what}: ${hide(found, secrets)}\n`);
+    return true;
+  } catch (error) {
+    terminal.error(`tandem: ${hide(toError(error).message, secrets)}\n`);
+    return false;
+  }
 }

@@ -94,7 +94,12 @@ export function findingsOf(issues: readonly Issue[], schema: Schema, document: C
     if (issue.code === 'unrecognized_keys') {
       return issue.keys.map((key) => {
         const at = [...path, key];
-        const text = `is not a known key. ${suggestion(key, keysAt(schema, path))}`;
+        const section = path.at(-1);
+        // How a system is reached is said once for all its parts.
+        const belongs = path.length > 1 && typeof section === 'string' && keysAt(schema, [section]).includes(key);
+        const text = belongs
+          ? `belongs in the section '${section}'. Put it there, at the top level of the file`
+          : `is not a known key. ${suggestion(key, keysAt(schema, path))}`;
         return { line: document.lineOf(at), path: at, text };
       });
     }

@@ -14,7 +14,7 @@ One YAML file per node, \`tandem.yaml\` unless \`--config\` or \`TANDEM_CONFIG\`
 - **Durations** are written with a unit: \`250ms\`, \`1s\`, \`2m\`, \`12h\`, \`7d\`. **Sizes** too: \`512KiB\`, \`64MiB\`.
 - **Unknown keys** are refused.
 - **Secrets** (tokens, passwords in URLs) are never logged or printed.
-- **Timing**: \`link.ping\` must be less than a third of the coordinator's \`sessionTimeout\`, and \`switchover.limit\` at least \`sessionTimeout\`. A node that hears nothing from the coordinator for two thirds of it gives up its authority by itself where a sink has no fence.
+- **Timing**: \`link.ping\` must be less than a third of the coordinator's \`sessionTimeout\`, and \`switchover.limit\` at least \`sessionTimeout\`. A node that hears nothing from the coordinator for two thirds of it gives up its authority by itself where a sink has no fence. Servers of ZooKeeper have the last word on how long a session lasts; the rule is checked again with what they say when a node starts.
 
 Annotated example: [config/tandem.postgres.yaml](../config/tandem.postgres.yaml).
 `;
