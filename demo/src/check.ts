@@ -1,6 +1,5 @@
-// Reads inputs and outputs from their tables and compares what is there with what must be.
-import { readLog } from '@tandem/harness';
-import pg from 'pg';
+// Reads inputs and outputs as anybody could and compares what is there with what must be.
+import type { Logs } from '@tandem/harness';
 import { partitions } from './logs.ts';
 import {
   compare,
@@ -19,7 +18,7 @@ export interface Expected {
   readonly outputs: number;
 }
 
-export async function computeExpected(client: pg.Client): Promise<Expected> {
+export async function computeExpected(logs: Logs): Promise<Expected> {
   const counters: CounterReference[] = [];
   const orders: OrdersReference[] = [];
   let inputs = 0;
@@ -28,11 +27,11 @@ export async function computeExpected(client: pg.Client): Promise<Expected> {
     const order = new OrdersReference();
     counters.push(counter);
     orders.push(order);
-    for await (const page of readLog(client, 'numbers', partition)) {
+    for await (const page of logs.read('numbers', partition)) {
       for (const record of page) counter.take(record);
       inputs += page.length;
     }
-    for await (const page of readLog(client, 'orders', partition)) {
+    for await (const page of logs.read('orders', partition)) {
       for (const record of page) order.take(record);
       inputs += page.length;
     }
@@ -49,16 +48,12 @@ export async function computeExpected(client: pg.Client): Promise<Expected> {
   return { inputs, due, outputs };
 }
 
-export async function checkOutputs(
-  client: pg.Client,
-  { due }: Expected,
-): Promise<Verdict & { readonly outputs: number }> {
+export async function checkOutputs(logs: Logs, { due }: Expected): Promise<Verdict & { readonly outputs: number }> {
   const total = { lost: 0, duplicated: 0, reordered: 0, outputs: 0 };
   for (const log of Object.keys(due) as OutputLog[]) {
     for (let partition = 0; partition < partitions; partition++) {
       const found: string[] = [];
-      for await (const page of readLog(client, log, partition))
-        for (const record of page) found.push(textOf(log, record));
+      for await (const page of logs.read(log, partition)) for (const record of page) found.push(textOf(log, record));
       const verdict = compare(due[log][partition] ?? [], found);
       total.lost += verdict.lost;
       total.duplicated += verdict.duplicated;
@@ -69,13 +64,8 @@ export async function checkOutputs(
   return total;
 }
 
-/** Records ever appended to these logs; 0 for those that do not exist yet. */
-export async function countRecords(client: pg.Client, logs: readonly string[]): Promise<number> {
-  const { rows } = await client.query<{ exists: boolean }>("SELECT to_regclass('tandem.head') IS NOT NULL AS exists");
-  if (rows[0]?.exists !== true) return 0;
-  const counted = await client.query<{ count: string | null }>(
-    'SELECT sum(next) AS count FROM tandem.head WHERE log = ANY($1)',
-    [logs],
-  );
-  return Number(counted.rows[0]?.count ?? 0);
+/** Committed ends of these logs, all together; on Kafka the markers of transactions count too. */
+export async function countRecords(logs: Logs, names: readonly string[]): Promise<number> {
+  const ends = await Promise.all(names.map((name) => logs.ends(name, partitions)));
+  return ends.flat().reduce((sum, end) => sum + end, 0);
 }

@@ -1,4 +1,4 @@
-// Without a screen: kills the active so many times, then checks every output from the tables.
+// Without a screen: kills the active so many times, then reads and checks every output.
 import { summarise, until, type Summary } from '@tandem/harness';
 import { checkOutputs, computeExpected, countRecords } from './check.ts';
 import { outputLogs } from './logs.ts';
@@ -46,9 +46,9 @@ export async function runHeadless(
   await pause(1000, signal);
   const end_ms = performance.now();
   await stage.stopInputs();
-  const expected = await computeExpected(stage.client);
+  const expected = await computeExpected(stage.logs);
   await drained(stage, expected.outputs);
-  const { outputs, lost, duplicated, reordered } = await checkOutputs(stage.client, expected);
+  const { outputs, lost, duplicated, reordered } = await checkOutputs(stage.logs, expected);
   const gaps_ms = faults_ms.map(
     (at_ms, index) => stage.clock.longestGap_ms(at_ms, faults_ms[index + 1] ?? end_ms) ?? NaN,
   );
@@ -77,12 +77,12 @@ async function drained(stage: Stage, due: number): Promise<void> {
   let count = -1;
   for (;;) {
     const before = count;
-    count = await countRecords(stage.client, outputLogs);
+    count = await countRecords(stage.logs, outputLogs);
     if (count === before) return;
     const enough = count >= due;
     // The first look, or there were more than at the last one: give it time to move again.
     await until({ limit_ms: enough ? 500 : patience_ms, pause_ms: 50 }, async () =>
-      (await countRecords(stage.client, outputLogs)) > count ? true : undefined,
+      (await countRecords(stage.logs, outputLogs)) > count ? true : undefined,
     );
   }
 }

@@ -1,6 +1,5 @@
 // What the demo sends: an ever-increasing counter, and orders of many customers, a few of which cannot be read.
-import { pace, type Paced } from '@tandem/harness';
-import { openLogWriter, type LogWriter } from '@tandem/postgres';
+import { pace, type LogAppender, type Logs, type Paced } from '@tandem/harness';
 import { partitions } from './logs.ts';
 
 const counterKeys = 8;
@@ -10,13 +9,13 @@ const poisonEvery = 500;
 const amountLimit_cents = 20_000;
 
 export class Inputs {
-  readonly #numbers: LogWriter;
-  readonly #orders: LogWriter;
+  readonly #numbers: LogAppender;
+  readonly #orders: LogAppender;
   readonly #producer: Paced;
   #next: number;
   #sent = 0;
 
-  private constructor(numbers: LogWriter, orders: LogWriter, next: number, rate_per_s: number) {
+  private constructor(numbers: LogAppender, orders: LogAppender, next: number, rate_per_s: number) {
     this.#numbers = numbers;
     this.#orders = orders;
     this.#next = next;
@@ -29,10 +28,9 @@ export class Inputs {
   }
 
   /** `from`: how many numbers have been sent by earlier runs. */
-  static async start(url: string, from: number, rate_per_s: number): Promise<Inputs> {
-    const create = { partitions };
-    const numbers = await openLogWriter({ url, log: 'numbers', create });
-    const orders = await openLogWriter({ url, log: 'orders', create });
+  static async start(logs: Logs, from: number, rate_per_s: number): Promise<Inputs> {
+    const numbers = await logs.writer('numbers', partitions);
+    const orders = await logs.writer('orders', partitions);
     return new Inputs(numbers, orders, from, rate_per_s);
   }
 

@@ -70,7 +70,7 @@ export class Interactive {
       continuedFrom: this.#stage.continuedFrom,
       failovers: this.#failovers,
       message: this.#message,
-      postgres: this.#stage.postgres,
+      systems: this.#stage.systems.described,
     };
     if (this.#isScreen) this.#draw(view);
     else this.#sayNow(view);

@@ -1,10 +1,12 @@
-// npm run demo: a database, two nodes and a stream of inputs on this machine, and a way to break them.
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+// npm run demo: the systems, two nodes and a stream of inputs on this machine, and a way to break them.
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { runHeadless } from './headless.ts';
 import { Interactive } from './interactive.ts';
 import { DemoError, Stage } from './stage.ts';
+import { stackNames, type StackName } from './systems.ts';
 
 interface Options {
+  readonly stack: StackName;
   readonly headless?: boolean;
   readonly kills: number;
   readonly json?: boolean;
@@ -31,11 +33,16 @@ function demoName(text: string): string {
 
 function parse(): Options {
   return new Command('demo')
-    .description('Two nodes, a database and a stream of inputs on this machine. Keys: k f s r q.')
+    .description('Two nodes, their systems and a stream of inputs on this machine. Keys: k f s r q.')
     .option('--headless', 'kill the active by itself, check every output, print one JSON line last')
     .option('--kills <n>', 'with --headless: how many times', whole(0, 10_000), 5)
     .option('--json', 'with --headless: progress goes to standard error')
-    .option('--keep', 'leave the database server running for a look')
+    .addOption(
+      new Option('--stack <name>', 'what the pair runs on; kafka: Kafka, ZooKeeper and PostgreSQL (needs Java)')
+        .choices([...stackNames])
+        .default('postgres'),
+    )
+    .option('--keep', 'leave the servers running for a look')
     .option('--reset', 'begin anew instead of continuing an earlier run')
     .option('--rate <n>', 'inputs per second', whole(2, 100_000), 400)
     .option('--name <name>', 'to run beside another demo: its own nodes, logs and state', demoName)
@@ -68,6 +75,7 @@ async function main(options: Options): Promise<void> {
   process.stderr.on('error', onSignal);
 
   const stage = await Stage.prepare({
+    stack: options.stack,
     name: options.name ?? (headless ? 'demo-headless' : 'demo'),
     // Every headless run is checked from its beginning.
     reset: headless || options.reset === true,
@@ -93,7 +101,7 @@ async function main(options: Options): Promise<void> {
   } finally {
     if (!headless) say('stopping');
     await stage.close();
-    if (options.keep === true) say(`the database is still up: ${stage.url}`);
+    if (options.keep === true) for (const line of stage.systems.addresses) say(line);
   }
 }
 

@@ -11,7 +11,7 @@ const number = new Intl.NumberFormat('en-GB');
 
 export function render(view: DemoView, columns: number, rows: number): string[] {
   const lines = [
-    bold('Tandem') + dim(`  two nodes, one sequence of outputs      PostgreSQL ${view.postgres}`),
+    bold('Tandem') + dim(`  two nodes, one sequence of outputs      ${view.systems}`),
     '',
     dim('node  role       epoch  process   apps'),
     ...view.nodes.map(nodeLine),

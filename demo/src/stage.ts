@@ -1,23 +1,22 @@
-// Everything that runs in a demo, with or without a screen: the database, two nodes, the inputs, a reader.
-import { createDatabase, dropDatabase, startEmbedded, type EmbeddedServer } from '@tandem/embedded';
-import { ArrivalClock, LogReader, Pair } from '@tandem/harness';
-import { openLogWriter } from '@tandem/postgres';
+// Everything that runs in a demo, with or without a screen: the systems, two nodes, the inputs, a reader.
+import { ArrivalClock, Pair, type Logs } from '@tandem/harness';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import pg from 'pg';
 import { countRecords } from './check.ts';
 import { Inputs } from './inputs.ts';
 import { apps, inputLogs, outputLogs, partitions } from './logs.ts';
+import { openSystems, type StackName, type Systems } from './systems.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 export interface StageOptions {
+  readonly stack: StackName;
   /** Two demos of different names can run at the same time. */
   readonly name: string;
   /** Begin anew, whatever an earlier run left. */
   readonly reset: boolean;
-  /** The database server outlives the demo. */
+  /** The servers outlive the demo. */
   readonly keep: boolean;
   readonly rate_per_s: number;
   readonly ports: Readonly<Record<string, number>>;
@@ -31,9 +30,7 @@ export class DemoError extends Error {
 
 export class Stage {
   readonly pair: Pair;
-  readonly client: pg.Client;
-  readonly url: string;
-  readonly postgres: string;
+  readonly logs: Logs;
   /** Arrivals of the counter's outputs. */
   readonly clock = new ArrivalClock();
   /** Numbers sent by earlier runs. */
@@ -43,70 +40,47 @@ export class Stage {
   /** Outputs of the counter that came during this run. */
   arrived = 0;
   readonly #options: StageOptions;
-  readonly #server: EmbeddedServer | undefined;
+  readonly #systems: Systems;
   #inputs: Inputs | undefined;
-  #reader: LogReader | undefined;
+  #reader: { close(): Promise<void> } | undefined;
   #failure: Error | undefined;
   #closing: Promise<void> | undefined;
 
-  private constructor(
-    options: StageOptions,
-    parts: {
-      pair: Pair;
-      client: pg.Client;
-      url: string;
-      postgres: string;
-      from: number;
-      server: EmbeddedServer | undefined;
-    },
-  ) {
+  private constructor(options: StageOptions, systems: Systems, pair: Pair, from: number) {
     this.#options = options;
-    this.pair = parts.pair;
-    this.client = parts.client;
-    this.url = parts.url;
-    this.postgres = parts.postgres;
-    this.continuedFrom = parts.from;
-    this.counter = parts.from - 1;
-    this.#server = parts.server;
+    this.#systems = systems;
+    this.logs = systems.logs;
+    this.pair = pair;
+    this.continuedFrom = from;
+    this.counter = from - 1;
   }
 
-  /** Database and configuration; nodes and inputs are started by `begin`. */
+  /** Systems and configuration; nodes and inputs are started by `begin`. */
   static async prepare(options: StageOptions): Promise<Stage> {
     const folder = path.join(root, '.tandem', options.name);
     await mkdir(folder, { recursive: true });
     await takeFolder(folder, options.name);
-    let server: EmbeddedServer | undefined;
+    let systems: Systems | undefined;
     try {
-      const given = process.env['DATABASE_URL'];
-      if (given === undefined) {
-        options.say('starting PostgreSQL');
-        server = await startEmbedded({ dataDir: path.join(root, '.tandem', 'demo'), keepRunning: options.keep });
-      }
-      const base = server?.url ?? given ?? '';
-      const database = `tandem_${options.name.replaceAll('-', '_')}`;
-      if (options.reset) await dropDatabase(base, database);
-      const url = await createDatabase(base, database);
-      const client = new pg.Client({ connectionString: url });
-      client.on('error', () => undefined);
-      await client.connect();
-      const { rows } = await client.query<{ server_version: string }>('SHOW server_version');
-      const from = await countRecords(client, ['numbers']);
+      systems = await openSystems(path.join(root, '.tandem'), options);
+      const { logs, run, databaseUrl, zookeeper } = systems;
       // Made before the nodes start, so that a reader can begin.
-      for (const log of [...inputLogs, ...outputLogs]) {
-        await (await openLogWriter({ url, log, create: { partitions } })).close();
-      }
+      for (const log of [...inputLogs, ...outputLogs]) await logs.create(log, partitions);
+      const from = await countRecords(logs, ['numbers']);
       const pair = await Pair.create({
-        name: 'demo',
+        name: run,
         root,
         folder,
-        databaseUrl: url,
+        databaseUrl,
+        logs,
+        ...(zookeeper !== undefined && { zookeeper }),
         apps,
         ports: options.ports,
         settings: { persistence: { interval: '10s' } },
       });
-      return new Stage(options, { pair, client, url, postgres: rows[0]?.server_version ?? '', from, server });
+      return new Stage(options, systems, pair, from);
     } catch (thrown) {
-      await server?.stop();
+      await systems?.close();
       await leaveFolder(folder);
       throw thrown;
     }
@@ -117,29 +91,34 @@ export class Stage {
     const { say, rate_per_s } = this.#options;
     say('starting two nodes');
     for (const id of this.pair.ids) this.pair.start(id);
-    const next = await this.#heads('counts');
-    this.#reader = await LogReader.open(
-      {
-        url: this.url,
-        log: 'counts',
-        partitions,
-        onArrival: ({ at_ms, records }) => {
-          this.clock.note(at_ms);
-          this.arrived += records.length;
-          for (const { value } of records)
-            this.counter = Math.max(this.counter, (JSON.parse(value) as { n: number }).n);
-        },
-        onFailure: (error) => (this.#failure ??= error),
+    this.#reader = await this.logs.watch({
+      log: 'counts',
+      partitions,
+      from: await this.logs.ends('counts', partitions),
+      onArrival: ({ at_ms, records }) => {
+        this.clock.note(at_ms);
+        this.arrived += records.length;
+        for (const { value } of records) this.counter = Math.max(this.counter, (JSON.parse(value) as { n: number }).n);
       },
-      next,
-    );
+      onFailure: (error) => (this.#failure ??= error),
+    });
     await this.pair.ready(120_000, signal);
-    this.#inputs = await Inputs.start(this.url, this.continuedFrom, rate_per_s);
+    this.#inputs = await Inputs.start(this.logs, this.continuedFrom, rate_per_s);
   }
 
   /** What ended the flow of inputs or outputs, other than a node. */
   get failure(): Error | undefined {
     return this.#failure;
+  }
+
+  /** Version of PostgreSQL, which there is on every stack. */
+  get postgres(): string {
+    return this.#systems.postgres;
+  }
+
+  /** Names and versions of what the pair runs on, and how to reach it. */
+  get systems(): Pick<Systems, 'described' | 'addresses'> {
+    return this.#systems;
   }
 
   get sent(): number {
@@ -164,17 +143,8 @@ export class Stage {
     await this.stopInputs().catch(() => undefined);
     await this.#reader?.close();
     await this.pair.stop(5000);
-    await this.client.end().catch(() => undefined);
-    if (!this.#options.keep) await this.#server?.stop();
+    await this.#systems.close();
     await leaveFolder(path.join(root, '.tandem', this.#options.name));
-  }
-
-  async #heads(log: string): Promise<readonly number[]> {
-    const { rows } = await this.client.query<{ next: string }>(
-      'SELECT next FROM tandem.head WHERE log = $1 ORDER BY partition',
-      [log],
-    );
-    return rows.map((row) => Number(row.next));
   }
 }
 

@@ -26,7 +26,8 @@ export interface DemoView {
   readonly queues: readonly QueueView[];
   readonly failovers: readonly FailoverView[];
   readonly message: string;
-  readonly postgres: string;
+  /** Names and versions of what the pair runs on. */
+  readonly systems: string;
 }
 
 interface AppAnswer {

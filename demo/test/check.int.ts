@@ -1,28 +1,24 @@
 // The check reads real tables: what is right passes, and each kind of mistake is found.
 import { sharedTestServer, type TestDatabase } from '@tandem/embedded';
-import { openLogWriter, type LogWriter } from '@tandem/postgres';
-import pg from 'pg';
+import { PostgresLogs, type LogAppender } from '@tandem/harness';
 import { checkOutputs, computeExpected, countRecords } from '../src/check.ts';
 import { inputLogs, outputLogs, partitions } from '../src/logs.ts';
 
 jest.setTimeout(60_000);
 
 let database: TestDatabase;
-let client: pg.Client;
-const writers = new Map<string, LogWriter>();
+let logs: PostgresLogs;
+const writers = new Map<string, LogAppender>();
 
 beforeEach(async () => {
   database = await (await sharedTestServer()).createDatabase();
-  for (const log of [...inputLogs, ...outputLogs]) {
-    writers.set(log, await openLogWriter({ url: database.url, log, create: { partitions } }));
-  }
-  client = new pg.Client({ connectionString: database.url });
-  await client.connect();
+  logs = new PostgresLogs(database.url);
+  for (const log of [...inputLogs, ...outputLogs]) writers.set(log, await logs.writer(log, partitions));
 });
 
 afterEach(async () => {
   for (const writer of writers.values()) await writer.close();
-  await client.end();
+  await logs.close();
   await database.drop();
 });
 
@@ -48,15 +44,15 @@ const counts = [
 ] as const;
 
 async function verdict() {
-  return await checkOutputs(client, await computeExpected(client));
+  return await checkOutputs(logs, await computeExpected(logs));
 }
 
 it('passes what is right', async () => {
   await scene();
   await append('counts', ...counts);
-  expect(await computeExpected(client)).toMatchObject({ inputs: 6, outputs: 6 });
+  expect(await computeExpected(logs)).toMatchObject({ inputs: 6, outputs: 6 });
   expect(await verdict()).toEqual({ outputs: 6, lost: 0, duplicated: 0, reordered: 0 });
-  expect(await countRecords(client, outputLogs)).toBe(6);
+  expect(await countRecords(logs, outputLogs)).toBe(6);
 });
 
 it('finds an output that is missing', async () => {

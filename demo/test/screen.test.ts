@@ -26,7 +26,7 @@ const view: DemoView = {
     gap_ms: index === 29 ? undefined : 12.3,
   })),
   message: 'a fresh start',
-  postgres: '18.4',
+  systems: 'PostgreSQL 18.4',
 };
 
 function plain(lines: readonly string[]): string[] {
