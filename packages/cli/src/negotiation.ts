@@ -8,7 +8,7 @@ import { adapterNamed, contextOf } from './systems.ts';
 
 /**
  * A line for people where sessions do not last as long as the configuration asks for.
- * @throws TandemError `timing` (user) where the budget does not hold with what the coordinator gives; as `reach`.
+ * @throws TandemError `configuration` (user) where the budget does not hold with what the coordinator gives; as `reach`.
  */
 export async function negotiateTiming(configuration: Configuration): Promise<string | undefined> {
   const { adapter, options } = configuration.coordinator;
@@ -25,7 +25,7 @@ export async function negotiateTiming(configuration: Configuration): Promise<str
   });
   if (found.length > 0) {
     const lines = found.map(({ path, text }) => configuration.mistake(path, `${text} (${why})`));
-    throw new TandemError('timing', lines.join('\n'), { blame: 'user' });
+    throw new TandemError('configuration', lines.join('\n'), { blame: 'user' });
   }
   return `sessions last ${showDuration(given_ms)}: ${why}`;
 }
