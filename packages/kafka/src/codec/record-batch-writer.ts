@@ -26,8 +26,8 @@ export interface BatchHeader {
 }
 
 const initial_bytes = 64 << 10;
-/** Records between which a timestamp may differ by no more (142,000 years): varints are exact up to here. */
-const mostTimestampDelta_ms = 2 ** 52;
+/** Varints are exact up to here: some 142,000 years. */
+const mostTimestamp_ms = 2 ** 52;
 
 export class RecordBatchWriter {
   #bytes: Buffer = Buffer.allocUnsafeSlow(initial_bytes);
@@ -96,9 +96,15 @@ export class RecordBatchWriter {
     return this.#close(batch, batch.length, header, compressionCode.gzip);
   }
 
+  /** How far the record's timestamp, in whole milliseconds, is from that of the first. */
   #deltaOf(record: RecordSlices): number {
-    // Kafka's timestamps are whole milliseconds.
-    return this.#count === 0 ? 0 : Math.floor(record.timestamp_ms) - this.#baseTimestamp_ms;
+    const timestamp_ms = Math.floor(record.timestamp_ms);
+    const base_ms = this.#count === 0 ? timestamp_ms : this.#baseTimestamp_ms;
+    // NaN is not below anything either.
+    if (!(Math.abs(timestamp_ms) < mostTimestamp_ms) || !(Math.abs(timestamp_ms - base_ms) < mostTimestamp_ms)) {
+      throw new RangeError(`a record's timestamp cannot be ${record.timestamp_ms} ms`);
+    }
+    return timestamp_ms - base_ms;
   }
 
   #bodySize(record: RecordSlices, delta_ms: number, headers: Headers | undefined): number {
@@ -118,9 +124,6 @@ export class RecordBatchWriter {
     const body = this.#bodySize(record, delta_ms, headers);
     const end = this.#end + varintSize(body * 2) + body;
     if (end > limit_bytes) return false;
-    if (!(Math.abs(delta_ms) < mostTimestampDelta_ms)) {
-      throw new RangeError(`a record's timestamp cannot be ${record.timestamp_ms} ms`);
-    }
     if (end > this.#bytes.length) this.#grow(end);
     const timestamp_ms = Math.floor(record.timestamp_ms);
     if (this.#count === 0) {
