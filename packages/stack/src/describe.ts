@@ -1,7 +1,8 @@
 // Declares tests that need Kafka, ZooKeeper or Java. Where those cannot be had, people see one skipped test that says
 // why; with CI=true the tests run all the same, so that they fail.
-import { fetchJars, type JarSet } from './jars.ts';
+import type { JarSet } from './jars.ts';
 import { findJava } from './java.ts';
+import { prepare } from './prepare.ts';
 
 /** `kafka`, `zookeeper`: the shared test servers. Anything else: jars, for servers and programs of one's own. */
 export type StackNeed = 'kafka' | 'zookeeper' | JarSet;
@@ -25,7 +26,7 @@ export function describeWithStack(
     }
     // With a limit of its own: it may download, on CI even install.
     beforeAll(async () => {
-      for (const set of wanted) await fetchJars(set);
+      for (const set of wanted) await prepare(set);
     }, prepareLimit_ms);
     tests();
   });

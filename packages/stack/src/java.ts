@@ -14,8 +14,14 @@ const advice =
   `Install Java ${leastVersion.toString()} or newer and Maven ("npm run stack -- install" does it on Debian and Ubuntu, as root; ` +
   'on macOS: brew install openjdk maven)';
 
-/** The program, or why there is none. */
-export type JavaFound = { readonly program: string } | { readonly missing: string };
+export interface Java {
+  readonly program: string;
+  /** What it says of itself: tells one build from another. */
+  readonly build: string;
+}
+
+/** Or why there is none. */
+export type JavaFound = Java | { readonly missing: string };
 
 /** JAVA_HOME first, then the PATH. Synchronous, because tests are declared by what it says. */
 export function findJava(): JavaFound {
@@ -30,7 +36,7 @@ export function findJava(): JavaFound {
     });
     const version = status === 0 ? /version "(\d+)/.exec(stderr)?.[1] : undefined;
     if (version === undefined) continue;
-    if (Number(version) >= leastVersion) return { program };
+    if (Number(version) >= leastVersion) return { program, build: stderr };
     old ??= version;
   }
   return {
@@ -38,20 +44,20 @@ export function findJava(): JavaFound {
   };
 }
 
-let known: string | undefined;
+let known: Java | undefined;
 
-/** The program. Installs what is missing where tests may (CI, as root). @throws TandemError `stack-no-java` */
-export async function requireJava(): Promise<string> {
+/** Installs what is missing where tests may (CI, as root). @throws TandemError `stack-no-java` */
+export async function requireJava(): Promise<Java> {
   return (known ??= await findOrInstall());
 }
 
-async function findOrInstall(): Promise<string> {
+async function findOrInstall(): Promise<Java> {
   const found = findJava();
-  if ('program' in found) return found.program;
+  if ('program' in found) return found;
   if (process.env['CI'] === 'true' && isRoot()) {
     await installJava(() => undefined);
     const installed = findJava();
-    if ('program' in installed) return installed.program;
+    if ('program' in installed) return installed;
   }
   throw stackError('stack-no-java', `${found.missing}. ${advice}, or name servers of your own: see docs/stack.md`);
 }

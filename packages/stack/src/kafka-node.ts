@@ -3,19 +3,17 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { exists, until } from '@tandem/embedded';
 import { lastLines, stackError } from './error.ts';
-import { fetchJars } from './jars.ts';
-import { requireJava } from './java.ts';
 import { JvmServer } from './jvm-server.ts';
+import { kafkaRuntime, type KafkaRuntime, type KafkaVersion } from './kafka-runtime.ts';
 import { kafkaAnswers } from './network.ts';
 import { whileLocked } from './ownership.ts';
 import { run } from './program.ts';
 
-export type KafkaVersion = '4.1' | '3.9';
-
-/** What is fixed when a folder is first used, and the properties and ports of the last run. */
+/** What is fixed when a folder is first used, and how it was run last. */
 export interface Cluster {
   readonly version: KafkaVersion;
   readonly clusterId: string;
+  readonly light: boolean;
   readonly properties: Readonly<Record<string, string>>;
   readonly nodes: readonly { readonly id: number; readonly port: number; readonly controllerPort: number }[];
 }
@@ -37,8 +35,15 @@ export class KafkaNode {
   readonly #clusterFolder: string;
   readonly #folder: string;
   readonly #server: JvmServer;
+  readonly #runtime: () => Promise<KafkaRuntime>;
 
-  constructor(clusterFolder: string, cluster: Cluster, id: number) {
+  constructor(
+    clusterFolder: string,
+    cluster: Cluster,
+    id: number,
+    runtime: () => Promise<KafkaRuntime> = () => kafkaRuntime(cluster.version),
+  ) {
+    this.#runtime = runtime;
     this.id = id;
     this.address = `127.0.0.1:${portsOf(cluster, id).port.toString()}`;
     this.#cluster = cluster;
@@ -77,22 +82,19 @@ export class KafkaNode {
       if (await until(answerLimit_ms, 50, async () => ((await kafkaAnswers(this.address)) ? true : undefined))) return;
       await this.kill();
     }
-    const java = await requireJava();
-    const classpath = path.join(await fetchJars(`kafka-${this.#cluster.version}`), '*');
+    const { java, options } = await this.#runtime();
     await mkdir(this.#folder, { recursive: true });
     await writeFile(this.#configuration, toText(this.#properties()));
-    if (!(await exists(path.join(this.#data, 'meta.properties')))) await this.#format(java, classpath);
+    if (!(await exists(path.join(this.#data, 'meta.properties')))) await this.#format();
     await this.#server.launch(java, [
       '-Xms128m',
       `-Xmx${heap}`,
-      '-XX:+UseSerialGC',
-      '-Xlog:disable',
+      ...(this.#cluster.light ? ['-XX:TieredStopAtLevel=1'] : []),
       `-XX:ErrorFile=${path.join(this.#folder, 'crash.log')}`,
       '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
       '-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info',
       '-Dorg.slf4j.simpleLogger.showDateTime=true',
-      '-cp',
-      classpath,
+      ...options,
       'kafka.Kafka',
       this.#configuration,
     ]);
@@ -102,8 +104,8 @@ export class KafkaNode {
     );
   }
 
-  async stop(): Promise<void> {
-    await this.#server.terminate(stopLimit_ms);
+  async stop(limit_ms = stopLimit_ms): Promise<void> {
+    await this.#server.terminate(limit_ms);
   }
 
   async removeData(): Promise<void> {
@@ -118,13 +120,15 @@ export class KafkaNode {
     return path.join(this.#folder, 'data');
   }
 
-  async #format(java: string, classpath: string): Promise<void> {
-    const { clusterId } = this.#cluster;
-    const jvm = ['-Xmx128m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-cp', classpath];
+  async #format(): Promise<void> {
+    const { version, clusterId } = this.#cluster;
+    const { java, options } = await kafkaRuntime(version);
     const format = ['kafka.tools.StorageTool', 'format', '--ignore-formatted'];
-    const done = await run(java, [...jvm, ...format, '-t', clusterId, '-c', this.#configuration], {
-      limit_ms: formatLimit_ms,
-    });
+    const done = await run(
+      java,
+      ['-Xmx128m', '-XX:TieredStopAtLevel=1', ...options, ...format, '-t', clusterId, '-c', this.#configuration],
+      { limit_ms: formatLimit_ms },
+    );
     if (done.failure === undefined) return;
     throw stackError(
       'stack-start',

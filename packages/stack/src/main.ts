@@ -3,8 +3,8 @@ import { parseArgs } from 'node:util';
 import { EmbeddedError } from '@tandem/embedded';
 import { TandemError } from '@tandem/ports';
 import { stackError } from './error.ts';
-import { fetchJars } from './jars.ts';
 import { installJava } from './java.ts';
+import { prepare } from './prepare.ts';
 import { services } from './services.ts';
 import { down, standings, up, type Standing } from './stack.ts';
 
@@ -37,8 +37,8 @@ async function main(args: readonly string[]): Promise<number> {
     case 'install':
       await installJava(say);
       for (const set of ['kafka-4.1', 'kafka-3.9', 'zookeeper-3.9'] as const) {
-        say(`Fetching ${set}`);
-        await fetchJars(set);
+        say(`Preparing ${set}`);
+        await prepare(set);
       }
       return 0;
     default:

@@ -38,11 +38,18 @@ export async function runJava(
   stdin?: string | Uint8Array,
 ): Promise<JavaResult> {
   const lib = await fetchJars(program.jars ?? 'kafka-4.1');
-  const java = await requireJava();
+  const { program: java } = await requireJava();
   const classes = await compile(java, program.source, lib);
   const classpath = [classes, path.join(lib, '*')].join(path.delimiter);
   const main = path.basename(program.source, '.java');
-  const jvm = ['-Xmx256m', '-XX:+UseSerialGC', '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn', '-cp', classpath];
+  const jvm = [
+    '-Xmx256m',
+    '-XX:+UseSerialGC',
+    '-XX:TieredStopAtLevel=1',
+    '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+    '-cp',
+    classpath,
+  ];
   const { exitCode, stdout, output } = await run(java, [...jvm, main, ...args], {
     limit_ms: program.limit_ms ?? 60_000,
     ...(stdin !== undefined && { stdin }),

@@ -11,7 +11,11 @@ import { startZooKeeper } from './zookeeper.ts';
 export async function sharedTestKafka(): Promise<{ readonly bootstrap: string }> {
   const given = process.env['TANDEM_TEST_KAFKA'];
   if (given !== undefined && given !== '') return { bootstrap: given };
-  const { bootstrap } = await startKafka({ dataDir: path.join(stackFolder, 'test', 'kafka'), fresh: true });
+  const { bootstrap } = await startKafka({
+    dataDir: path.join(stackFolder, 'test', 'kafka'),
+    fresh: true,
+    light: true,
+  });
   return { bootstrap };
 }
 

@@ -180,10 +180,10 @@ class Server implements ZooKeeperServer {
       if (await until(answerLimit_ms, 50, async () => ((await this.#answers()) ? true : undefined))) return;
       await this.kill();
     }
-    const java = await requireJava();
+    const { program } = await requireJava();
     const classpath = path.join(await fetchJars('zookeeper-3.9'), '*');
     await writeFile(this.#configuration, this.#text());
-    await this.#server.launch(java, [
+    await this.#server.launch(program, [
       `-Xmx${heap}`,
       '-XX:+UseSerialGC',
       '-XX:TieredStopAtLevel=1',

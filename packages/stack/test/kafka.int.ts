@@ -22,7 +22,7 @@ describeWithStack('Kafka, one broker', () => {
 
   beforeAll(async () => {
     folder = await makeFolder();
-    server = await startKafka({ dataDir: folder });
+    server = await startKafka({ dataDir: folder, light: true });
     broker = first(server);
     await java('Topics', [server.bootstrap, 'create', 'kept']);
   });
@@ -50,7 +50,7 @@ describeWithStack('Kafka, one broker', () => {
   });
 
   it('is joined, not started twice, by whoever asks for the same folder', async () => {
-    const again = await startKafka({ dataDir: folder });
+    const again = await startKafka({ dataDir: folder, light: true });
     expect(first(again).pid).toBe(broker.pid);
     expect(again.bootstrap).toBe(server.bootstrap);
   });
@@ -96,7 +96,7 @@ describeWithStack('Kafka, one broker', () => {
 
   it('is gone soon after its only owner was killed', async () => {
     const own = path.join(folder, 'owned');
-    const program = `const server = await startKafka({ dataDir: ${JSON.stringify(own)} }); say(server.brokers[0].pid);`;
+    const program = `const server = await startKafka({ dataDir: ${JSON.stringify(own)}, light: true }); say(server.brokers[0].pid);`;
     const owner = await startOwner(folder, program);
     const pid = owner.said as number;
     expect(exists(pid)).toBe(true);
@@ -109,7 +109,7 @@ describeWithStack('Kafka, three brokers', () => {
   it('elects another leader when one is killed, goes on writing, and takes the killed one back', async () => {
     const folder = await makeFolder();
     await mkdir(folder, { recursive: true });
-    const server = await startKafka({ dataDir: folder, brokers: 3 });
+    const server = await startKafka({ dataDir: folder, brokers: 3, light: true });
     try {
       expect(server.bootstrap.split(',')).toEqual(server.brokers.map(({ address }) => address));
       await java('Topics', [server.bootstrap, 'create', 'led']);
