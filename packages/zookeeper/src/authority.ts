@@ -19,22 +19,22 @@ export class Authority {
     return this.#sentAt_ms + this.#sessionTimeout_ms;
   }
 
-  get isLost(): boolean {
-    return this.#isLost;
-  }
-
-  /** A renewal that was sent then is confirmed. */
-  confirm(sentAt_ms: number, sessionTimeout_ms: number): void {
-    if (sentAt_ms < this.#sentAt_ms) return;
+  /** A renewal that was sent then is confirmed; true where authority is back by it. */
+  confirm(sentAt_ms: number, sessionTimeout_ms: number): boolean {
+    if (sentAt_ms < this.#sentAt_ms) return false;
     this.#sentAt_ms = sentAt_ms;
     this.#sessionTimeout_ms = sessionTimeout_ms;
+    const left_ms = sentAt_ms + (sessionTimeout_ms * 2) / 3 - this.#clock.now_ms();
+    // An answer that came late, for instance to a process that was stopped, brings nothing back.
+    if (this.#isLost && left_ms <= 0) return false;
+    const isBack = this.#isLost;
     this.#isLost = false;
     this.#timer?.cancel();
-    const deadline_ms = sentAt_ms + (sessionTimeout_ms * 2) / 3;
-    this.#timer = this.#clock.after(Math.max(0, deadline_ms - this.#clock.now_ms()), () => {
+    this.#timer = this.#clock.after(Math.max(0, left_ms), () => {
       this.#isLost = true;
       this.#onLost();
     });
+    return isBack;
   }
 
   stop(): void {

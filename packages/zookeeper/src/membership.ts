@@ -152,6 +152,7 @@ export class Membership {
   hasClaimed(epoch: Epoch, epochVersion: number): void {
     const members = this.#known?.view.members ?? [];
     this.#known = { view: { epoch, active: this.self, members }, epochVersion, hasActive: true };
+    this.#reads += 1;
     this.#newestRead = this.#reads;
     this.refreshSoon();
   }
@@ -273,8 +274,9 @@ export class Membership {
       expected: this.#known?.view.members ?? [],
     });
     await renewal?.confirmed;
-    if (state === undefined) {
-      const gone = new Error(`the znodes of pair '${this.#options.pair}' have gone`);
+    if (state === undefined || state.epochVersion === 0) {
+      // Somebody's hand was here: entering again makes what is missing.
+      const gone = new Error(`the znodes of pair '${this.#options.pair}' are not as they were made`);
       connection.destroy(gone);
       throw gone;
     }
@@ -288,8 +290,7 @@ export class Membership {
 
   #learn(state: PairState, number: number, tell: Tell, sentAt_ms: number | undefined): void {
     if (this.#hasLeft()) return;
-    const isBack = this.#authority.isLost && sentAt_ms !== undefined;
-    if (sentAt_ms !== undefined) this.#authority.confirm(sentAt_ms, this.#sessionTimeout_ms);
+    const isBack = sentAt_ms !== undefined && this.#authority.confirm(sentAt_ms, this.#sessionTimeout_ms);
     if (number >= this.#newestRead) {
       this.#newestRead = number;
       this.#known = state;
