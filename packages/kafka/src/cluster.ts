@@ -156,7 +156,20 @@ export class Cluster {
     return await connection.send(request, args);
   }
 
-  /** Ends connections at once, answers or not. */
+  /** Ends connections of one purpose at once; the next question makes new ones. */
+  disconnect(purpose: Purpose): void {
+    for (const [key, connecting] of this.#connections) {
+      if (!key.endsWith(` ${purpose}`)) continue;
+      void connecting.then(
+        (connection) => {
+          connection.destroy('not needed any more');
+        },
+        () => undefined,
+      );
+    }
+  }
+
+  /** Ends all connections at once, answers or not. */
   async close(): Promise<void> {
     this.#isClosed = true;
     const connections = [...this.#connections.values()];

@@ -59,11 +59,10 @@ function protocolErrorIn(thrown: unknown, depth: number): LibraryProtocolError |
   if (typeof thrown !== 'object' || thrown === null || depth > 4) return undefined;
   if ('apiId' in thrown && typeof thrown.apiId === 'string') return thrown as LibraryProtocolError;
   const inner = 'errors' in thrown && Array.isArray(thrown.errors) ? (thrown.errors as unknown[]) : [];
-  for (const error of inner) {
-    const found = protocolErrorIn(error, depth + 1);
-    if (found !== undefined) return found;
-  }
-  return 'cause' in thrown ? protocolErrorIn(thrown.cause, depth + 1) : undefined;
+  const found = inner.flatMap((error) => protocolErrorIn(error, depth + 1) ?? []);
+  // One of several says why; the others only that they were not looked at for it.
+  const telling = found.find(({ apiId }) => apiId !== 'OPERATION_NOT_ATTEMPTED') ?? found[0];
+  return telling ?? ('cause' in thrown ? protocolErrorIn(thrown.cause, depth + 1) : undefined);
 }
 
 /** The innermost message says most: `connect ECONNREFUSED 127.0.0.1:9092`. */

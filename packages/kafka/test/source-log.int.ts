@@ -1,5 +1,4 @@
 import { createKafkaSource, kafkaSourceSchema, type SourceOptions } from '@tandem/kafka';
-import { asPosition } from '@tandem/pair';
 import { describeSourceLog } from '@tandem/ports/contract';
 import { describeWithStack } from '@tandem/stack';
 import { clock, until } from './support/clock.ts';
@@ -32,7 +31,8 @@ describeWithStack(
 
     describeSourceLog('a topic', async () => {
       const topic = await kafka.topic(kafka.newName(), 3);
-      const { proxies, addressOf, close } = await proxied(kafka.brokers);
+      const link = await proxied(kafka.brokers);
+      const { proxies, addressOf } = link;
       return {
         create: () => source(topic, { settings: { ...quick, addressOf } }),
         append: (partition, records) => kafka.append(topic, partition, records),
@@ -53,7 +53,7 @@ describeWithStack(
         },
         until,
         settle: (work) => work,
-        dispose: close,
+        dispose: () => link.close(),
       };
     });
   },

@@ -60,7 +60,10 @@ export class TestKafka {
   /** Made, and known to everybody. */
   async topic(name: string, partitions: number, settings: Readonly<Record<string, string>> = {}): Promise<string> {
     const configEntries = Object.entries({ ...noHurry, ...settings }).map(([key, value]) => ({ name: key, value }));
-    await this.admin.createTopics({ topics: [{ topic: name, numPartitions: partitions, configEntries }] });
+    await this.admin.createTopics({
+      waitForLeaders: false,
+      topics: [{ topic: name, numPartitions: partitions, configEntries }],
+    });
     await until(async () => {
       const offsets = await this.admin.fetchTopicOffsets(name).catch(() => []);
       return offsets.length === partitions;
@@ -90,22 +93,6 @@ export class TestKafka {
 
   consumer(): Consumer {
     return this.client.consumer({ groupId: this.newName('group') });
-  }
-
-  async setTopic(topic: string, name: string, value: string): Promise<void> {
-    await this.admin.alterConfigs({
-      validateOnly: false,
-      resources: [
-        {
-          type: 2,
-          name: topic,
-          configEntries: [...Object.entries(noHurry), [name, value]].map(([key, to]) => ({
-            name: key ?? '',
-            value: to ?? '',
-          })),
-        },
-      ],
-    });
   }
 
   async close(): Promise<void> {

@@ -23,6 +23,7 @@ export class Proxy {
   #isDead = false;
   #doomed: number | undefined;
   #lost: number | undefined;
+  #refused: number | undefined;
   #held: { readonly key: number; readonly until: Promise<void> } | undefined;
 
   private constructor(server: Server, address: Address) {
@@ -68,6 +69,11 @@ export class Proxy {
   /** The next request of this kind is swallowed and the connection breaks. */
   loseRequest(request: number): void {
     this.#lost = request;
+  }
+
+  /** Every request of this kind is swallowed and breaks its connection, until none is refused any more. */
+  refuse(request: number | undefined): void {
+    this.#refused = request;
   }
 
   /** The next request of this kind, and what comes after it, is passed on only then. */
@@ -126,7 +132,7 @@ export class Proxy {
         return;
       }
       this.onRequest(key);
-      if (this.#lost === key) {
+      if (this.#lost === key || this.#refused === key) {
         this.#lost = undefined;
         link.client.destroy();
         return;
