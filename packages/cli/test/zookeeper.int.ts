@@ -85,6 +85,9 @@ describeWithStack(
       expect(checked.out).toContain(
         '\ncoordinator: sessions last 600ms: the server allows no less than 600ms, 500ms was asked for\nok\n',
       );
+      const looked = await site.tandem(['doctor']);
+      expect(looked.out).toContain('zookeeper: zookeeper.connect names one server\n');
+      expect(looked.out).not.toContain('open to everybody');
       await configure('tight.yaml', (text) => `${text}switchover: { limit: 550ms }\n`);
       const refused = await site.tandem(['run', '-c', 'tight.yaml']);
       expect(refused).toMatchObject({
