@@ -1,6 +1,6 @@
 // The servers' jars: fetched by Maven from the pom files beside this package, kept below .tandem/stack until a pom changes.
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { exists, withLock } from '@tandem/embedded';
 import { lastLines, stackError } from './error.ts';
@@ -13,13 +13,13 @@ export type JarSet = 'kafka-4.1' | 'kafka-3.9' | 'zookeeper-3.9';
 const fetchLimit_ms = 10 * 60_000;
 
 /** @returns the folder that holds them. @throws TandemError `stack-no-java`, `stack-jars` */
-export async function fetchJars(set: JarSet): Promise<string> {
+export async function fetchJars(set: JarSet, root = stackFolder): Promise<string> {
   const pom = path.join(pomFolder, `${set}.xml`);
   const hash = createHash('sha256')
     .update(await readFile(pom))
     .digest('hex')
     .slice(0, 12);
-  const folder = path.join(stackFolder, 'jars', `${set}-${hash}`);
+  const folder = path.join(root, 'jars', `${set}-${hash}`);
   const lib = path.join(folder, 'lib');
   if (await exists(lib)) return lib;
   await requireJava();
@@ -27,15 +27,14 @@ export async function fetchJars(set: JarSet): Promise<string> {
   return await withLock(
     folder,
     async () => {
-      if (!(await exists(lib))) await fetch(pom, lib);
+      if (!(await exists(lib))) await askMaven(pom, lib);
       return lib;
     },
     fetchLimit_ms,
   );
 }
 
-/** Into a folder of another name first: a half fetched one is never used. */
-async function fetch(pom: string, lib: string): Promise<void> {
+async function askMaven(pom: string, lib: string): Promise<void> {
   if (!hasMaven()) {
     if (process.env['CI'] === 'true') await installJava(() => undefined);
     else {
@@ -45,11 +44,12 @@ async function fetch(pom: string, lib: string): Promise<void> {
       );
     }
   }
-  const half = `${lib}.part`;
-  await rm(half, { recursive: true, force: true });
+  // Maven outlives this process when that is killed: each try has a folder of its own.
+  const half = await mkdtemp(`${lib}-`);
   const args = ['-q', '-B', '-f', pom, 'dependency:copy-dependencies', '-DincludeScope=runtime'];
   const done = await run('mvn', [...args, `-DoutputDirectory=${half}`], { limit_ms: fetchLimit_ms });
   if (done.failure !== undefined) {
+    await rm(half, { recursive: true, force: true });
     const reason = done.output.split('\n').find((line) => line.includes('ERROR')) ?? done.output;
     throw stackError(
       'stack-jars',

@@ -10,6 +10,8 @@ import { run } from './program.ts';
 const leastVersion = 17;
 const installLimit_ms = 15 * 60_000;
 const packages = ['default-jre-headless', 'maven'];
+/** Another run of it may be under way. */
+const patience = ['-o', 'DPkg::Lock::Timeout=120'];
 const advice =
   `Install Java ${leastVersion.toString()} or newer and Maven ("npm run stack -- install" does it on Debian and Ubuntu, as root; ` +
   'on macOS: brew install openjdk maven)';
@@ -78,8 +80,8 @@ export async function installJava(say: (line: string) => void): Promise<void> {
         throw stackError('stack-no-java', `${missing}, and only apt-get as root can be used to install it. ${advice}`);
       }
       for (const args of [
-        ['update', '-q'],
-        ['install', '-y', '-q', '--no-install-recommends', ...packages],
+        ['update', '-q', ...patience],
+        ['install', '-y', '-q', '--no-install-recommends', ...patience, ...packages],
       ]) {
         say(`apt-get ${args.join(' ')}`);
         const done = await run('apt-get', args, {

@@ -5,7 +5,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { until } from '@tandem/embedded';
+import type { TandemError } from '@tandem/ports';
 import { lastLines, stackError } from './error.ts';
+import { isFree } from './network.ts';
 
 export interface JvmServerOptions {
   /** For people: `Kafka broker 1`. */
@@ -69,9 +71,13 @@ export class JvmServer {
     return path.join(this.#options.folder, logName);
   }
 
-  /** Starts the process; see `ready`. In a session of its own: Ctrl-C and the end of this process do not reach it. */
-  async launch(program: string, args: readonly string[]): Promise<void> {
+  /**
+   * Starts the process; see `ready`. In a session of its own: Ctrl-C and the end of this process do not reach it.
+   * @throws TandemError `stack-port` where one of its ports is taken.
+   */
+  async launch(program: string, ports: readonly number[], args: readonly string[]): Promise<void> {
     const { folder, title } = this.#options;
+    for (const port of ports) if (!(await isFree(port))) throw this.#portTaken(port.toString());
     await mkdir(folder, { recursive: true });
     await rm(this.#pidFile, { force: true });
     const before = await stat(this.logFile).catch(() => undefined);
@@ -108,7 +114,7 @@ export class JvmServer {
     await this.kill();
     const said = await this.#said();
     if (/Address already in use|BindException/.test(said)) {
-      throw stackError('stack-port', `${this.#options.title} did not start: its port is in use. See ${this.logFile}`);
+      throw this.#portTaken('it was to listen on');
     }
     const why = outcome ?? `it was not ready after ${(startLimit_ms / 1000).toString()} s`;
     throw stackError(
@@ -135,6 +141,14 @@ export class JvmServer {
     if (!this.#send('SIGTERM')) return;
     this.#send('SIGCONT');
     if (!(await isGone(pid, limit_ms))) await this.kill();
+  }
+
+  #portTaken(which: string): TandemError {
+    return stackError(
+      'stack-port',
+      `${this.#options.title} did not start: the port ${which} on 127.0.0.1 is in use. ` +
+        `End what listens there, or see ${this.logFile}`,
+    );
   }
 
   #send(signal: NodeJS.Signals): boolean {

@@ -86,18 +86,23 @@ export class KafkaNode {
     await mkdir(this.#folder, { recursive: true });
     await writeFile(this.#configuration, toText(this.#properties()));
     if (!(await exists(path.join(this.#data, 'meta.properties')))) await this.#format();
-    await this.#server.launch(java, [
-      '-Xms128m',
-      `-Xmx${heap}`,
-      ...(this.#cluster.light ? ['-XX:TieredStopAtLevel=1'] : []),
-      `-XX:ErrorFile=${path.join(this.#folder, 'crash.log')}`,
-      '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
-      '-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info',
-      '-Dorg.slf4j.simpleLogger.showDateTime=true',
-      ...options,
-      'kafka.Kafka',
-      this.#configuration,
-    ]);
+    const { port, controllerPort } = portsOf(this.#cluster, this.id);
+    await this.#server.launch(
+      java,
+      [port, controllerPort],
+      [
+        '-Xms128m',
+        `-Xmx${heap}`,
+        ...(this.#cluster.light ? ['-XX:TieredStopAtLevel=1'] : []),
+        `-XX:ErrorFile=${path.join(this.#folder, 'crash.log')}`,
+        '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+        '-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info',
+        '-Dorg.slf4j.simpleLogger.showDateTime=true',
+        ...options,
+        'kafka.Kafka',
+        this.#configuration,
+      ],
+    );
     // It says so when it may serve; the port alone opens earlier.
     await this.#server.ready(
       async (said) => said.includes('Kafka Server started') && (await kafkaAnswers(this.address)),

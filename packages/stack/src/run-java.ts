@@ -1,6 +1,6 @@
 // Runs a Java program of one source file against the fetched jars: for tests of compatibility with Kafka's own clients.
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { exists, withLock } from '@tandem/embedded';
 import { lastLines, stackError } from './error.ts';
@@ -72,8 +72,7 @@ async function compile(java: string, source: string, lib: string): Promise<strin
     folder,
     async () => {
       if (await exists(classes)) return;
-      const half = `${classes}.part`;
-      await rm(half, { recursive: true, force: true });
+      const half = await mkdtemp(`${classes}-`);
       // The star of a class path is for the launchers, and this is none.
       const jars = (await readdir(lib)).map((jar) => path.join(lib, jar)).join(path.delimiter);
       const args = ['-encoding', 'UTF-8', '-d', half, '-cp', jars, path.resolve(source)];
@@ -81,6 +80,7 @@ async function compile(java: string, source: string, lib: string): Promise<strin
         limit_ms: compileLimit_ms,
       });
       if (done.failure !== undefined) {
+        await rm(half, { recursive: true, force: true });
         const advice = done.output.includes('jdk.compiler') ? '. This Java has no compiler: install a JDK' : '';
         throw stackError('stack-java-program', `${source} does not compile: ${lastLines(done.output, 8)}${advice}`);
       }

@@ -55,7 +55,7 @@ interface Known {
 }
 
 const heap = '128m';
-const answerLimit_ms = 5000;
+const answerLimit_ms = 3000;
 const stopLimit_ms = 10_000;
 const startTries = 3;
 
@@ -183,19 +183,23 @@ class Server implements ZooKeeperServer {
     const { program } = await requireJava();
     const classpath = path.join(await fetchJars('zookeeper-3.9'), '*');
     await writeFile(this.#configuration, this.#text());
-    await this.#server.launch(program, [
-      `-Xmx${heap}`,
-      '-XX:+UseSerialGC',
-      '-XX:TieredStopAtLevel=1',
-      `-XX:ErrorFile=${path.join(this.#folder, 'crash.log')}`,
-      '-Dzookeeper.jmx.log4j.disable=true',
-      '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
-      '-Dorg.slf4j.simpleLogger.showDateTime=true',
-      '-cp',
-      classpath,
-      'org.apache.zookeeper.server.ZooKeeperServerMain',
-      this.#configuration,
-    ]);
+    await this.#server.launch(
+      program,
+      [this.#known.port],
+      [
+        `-Xmx${heap}`,
+        '-XX:+UseSerialGC',
+        '-XX:TieredStopAtLevel=1',
+        `-XX:ErrorFile=${path.join(this.#folder, 'crash.log')}`,
+        '-Dzookeeper.jmx.log4j.disable=true',
+        '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+        '-Dorg.slf4j.simpleLogger.showDateTime=true',
+        '-cp',
+        classpath,
+        'org.apache.zookeeper.server.ZooKeeperServerMain',
+        this.#configuration,
+      ],
+    );
     await this.#server.ready(() => this.#answers());
   }
 

@@ -1,8 +1,9 @@
 // npm run stack, as a process: up and down in a folder of its own, and what it says when it cannot.
 import { spawn } from 'node:child_process';
-import { mkdir, readFile, rm, symlink } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describeWithStack } from '@tandem/stack';
+import { fetchJars } from '../src/jars.ts';
 import { exists, makeFolder } from './support/world.ts';
 
 jest.setTimeout(120_000);
@@ -78,11 +79,54 @@ it.each([
   expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
 });
 
-it('says what to install where there is no Java and no way to get it', async () => {
-  const bin = path.join(folder, 'bin');
-  await mkdir(bin);
+/** Programs of these names, and node, are all that can be found. */
+async function makePath(programs: Readonly<Record<string, string>>): Promise<string> {
+  const bin = await mkdtemp(path.join(folder, 'bin-'));
   await symlink(process.execPath, path.join(bin, 'node'));
-  const { exitCode, stderr } = await stack(['install'], { PATH: bin, JAVA_HOME: undefined });
+  for (const [name, script] of Object.entries(programs)) {
+    await writeFile(path.join(bin, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  }
+  return bin;
+}
+
+it('says what to install where there is no Java and no way to get it', async () => {
+  const { exitCode, stderr } = await stack(['install'], { PATH: await makePath({}), JAVA_HOME: undefined });
   expect(stderr).toMatch(/^stack-no-java: no Java runtime was found, .*Install Java 17 or newer and Maven/);
   expect(exitCode).toBe(2);
+});
+
+const itAsRoot = process.getuid?.() === 0 ? it : it.skip;
+itAsRoot('installs by apt-get what is missing, and says what that said when it fails', async () => {
+  const failing = await makePath({ 'apt-get': 'case $1 in install) echo "E: no such package"; exit 100;; esac' });
+  const failed = await stack(['install'], { PATH: failing, JAVA_HOME: undefined });
+  expect(failed.stderr).toMatch(
+    /\nstack-install: apt-get install failed \(exit code 100\): E: no such package\. Install/,
+  );
+  expect(failed.exitCode).toBe(1);
+
+  const useless = await makePath({ 'apt-get': '' });
+  const old = await stack(['install'], { PATH: useless, JAVA_HOME: undefined });
+  expect(old.stderr).toMatch(
+    /\nstack-no-java: after apt-get install default-jre-headless maven: no Java runtime was found/,
+  );
+});
+
+describeWithStack('fetching jars', () => {
+  it('says what Maven said when it fails, and keeps nothing half fetched', async () => {
+    const before = process.env['PATH'];
+    const script = 'case $1 in --version) ;; *) echo "[ERROR] Could not resolve dependencies"; exit 1;; esac';
+    process.env['PATH'] = `${await makePath({ mvn: script })}${path.delimiter}${String(before)}`;
+    try {
+      await expect(fetchJars('zookeeper-3.9', folder)).rejects.toMatchObject({
+        code: 'stack-jars',
+        message: expect.stringMatching(
+          /^Maven could not fetch the jars of zookeeper-3\.9\.xml \(exit code 1\): \[ERROR\] Could not resolve/,
+        ) as string,
+      });
+    } finally {
+      process.env['PATH'] = before;
+    }
+    const [kept = ''] = await readdir(path.join(folder, 'jars'));
+    expect(await readdir(path.join(folder, 'jars', kept))).toEqual([]);
+  });
 });
