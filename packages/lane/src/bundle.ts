@@ -6,6 +6,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { TandemError } from '@tandem/ports';
 import * as esbuild from 'esbuild';
 import type { AppBundle } from './description.ts';
+import { OutsidePackages } from './outside-packages.ts';
 import { sourceMapFile } from './source-places.ts';
 
 export interface BundleOptions {
@@ -57,7 +58,8 @@ const guarded = {
 export async function bundleApp(options: BundleOptions): Promise<AppBundle> {
   await checkModule(options.module);
   try {
-    const app = await bundleAppAlone(options);
+    const outside = await outsidePackages(options);
+    const app = await bundleAppAlone(options, outside);
     const bundlePath = path.join(options.outDir, 'lane.mjs');
     const built = await esbuild.build({
       ...common,
@@ -68,7 +70,7 @@ export async function bundleApp(options: BundleOptions): Promise<AppBundle> {
       absWorkingDir: ownFolder,
       external: never,
       banner: { js: requireBanner },
-      plugins: [appAsModule(app, options.module), selfContained],
+      plugins: [outside.plugin(), appAsModule(app, options.module), selfContained],
     });
     const map = built.outputFiles.find((file) => file.path.endsWith('.map'));
     const code = built.outputFiles.find((file) => file !== map);
@@ -76,6 +78,7 @@ export async function bundleApp(options: BundleOptions): Promise<AppBundle> {
     await mkdir(options.outDir, { recursive: true });
     await writeFile(bundlePath, code.contents);
     await writeFile(sourceMapFile(bundlePath), map.contents);
+    await outside.link(options.outDir);
     return { path: bundlePath, hash: createHash('sha256').update(code.contents).digest('hex') };
   } catch (error) {
     throw asBuildError(error, options.module);
@@ -94,8 +97,15 @@ async function checkModule(module: string): Promise<void> {
   });
 }
 
+async function outsidePackages({ module, adapters }: BundleOptions): Promise<OutsidePackages> {
+  const outside = new OutsidePackages();
+  await outside.declaredAround(path.dirname(module));
+  for (const specifier of adapters) await outside.declaredByAdapter(specifier, ownFolder);
+  return outside;
+}
+
 /** The app's code; our own packages stay imports, so that there is one copy of each. */
-async function bundleAppAlone(options: BundleOptions): Promise<string> {
+async function bundleAppAlone(options: BundleOptions, outside: OutsidePackages): Promise<string> {
   const names = Object.values(guarded);
   const folder = path.dirname(options.module);
   const built = await esbuild.build({
@@ -104,7 +114,7 @@ async function bundleAppAlone(options: BundleOptions): Promise<string> {
     // Never written: what the source map's names are relative to.
     outfile: path.join(folder, 'app.mjs'),
     absWorkingDir: folder,
-    external: ['@tandem/*', ...never],
+    external: ['@tandem/*', ...never, ...outside.patterns],
     sourcemap: 'external',
     define: Object.fromEntries(Object.entries(guarded).map(([global, name]) => [global, `__tandem_${name}`])),
     banner: { js: `import{${names.map((name) => `${name} as __tandem_${name}`).join(',')}}from'@tandem/lane/guards';` },

@@ -79,6 +79,43 @@ it('finds the packages of an app in its own folder, in JavaScript too', async ()
   await expect(describeApp(await bundle(await write('app.mjs', code)))).resolves.toMatchObject({ app: 'app' });
 });
 
+describe('a package that finds files of its own', () => {
+  /** With a package that works only where it is installed, as native ones do. */
+  async function writeNative(place: string, outside: unknown): Promise<string> {
+    await write(`${place}/package.json`, JSON.stringify({ tandem: { outside } }));
+    await write(`${place}/node_modules/@x/native/package.json`, '{ "name": "@x/native", "main": "lib/native.js" }');
+    await write(`${place}/node_modules/@x/native/factor.txt`, '3');
+    await write(
+      `${place}/node_modules/@x/native/lib/native.js`,
+      `const factor = Number(require('fs').readFileSync(require('path').join(__dirname, '../factor.txt')));
+       module.exports.times = (n) => n * factor;`,
+    );
+    const module = `import { times } from '@x/native';\nif (times(5) !== 15) throw new Error('wrong');`;
+    return await write(`${place}/apps/app.ts`, app({ module }));
+  }
+
+  it('stays where it is installed when the app’s package.json says so; the hash knows nothing of that place', async () => {
+    const one = await bundle(await writeNative('one', ['@x/native', 'not-installed']));
+    await expect(describeApp(one)).resolves.toMatchObject({ app: 'app' });
+    const { hash } = await bundle(await writeNative('some/where/else', ['@x/native', 'not-installed']));
+    expect(hash).toBe(one.hash);
+    // The same folder for both: the link has been led to the other place.
+    await rm(path.join(folder, 'one'), { recursive: true });
+    await expect(describeApp(one)).resolves.toMatchObject({ app: 'app' });
+  });
+
+  it('cannot be in a bundle', async () => {
+    const built = await bundle(await writeNative('one', undefined));
+    expect((await refused(describeApp(built))).message).toContain('__dirname is not defined');
+  });
+
+  it('is named in a list, or the app is refused', async () => {
+    const error = await refused(bundle(await writeNative('one', '@x/native')));
+    expect(error).toMatchObject({ code: 'app-build', blame: 'user' });
+    expect(error.message).toMatch(/one.package\.json: tandem\.outside is no list of package names/);
+  });
+});
+
 describe('refuses, in one line,', () => {
   it('a module that is not there', async () => {
     expect(await refused(bundle(path.join(folder, 'none.ts')))).toMatchObject({
