@@ -12,6 +12,10 @@ const isStored = 0x80000000;
 /** A byte of a block makes at most 255 bytes. */
 const mostExpansion = 255;
 
+/** Where frames are decoded, as their size is only known then; one that had to grow beyond 4 MiB is not kept. */
+let scratch: Buffer = Buffer.alloc(0);
+const keptScratch_bytes = 4 << 20;
+
 interface Block {
   readonly start: number;
   readonly end: number;
@@ -31,7 +35,8 @@ export function decompressLz4(compressed: Buffer, limit_bytes: number): Buffer {
     checkSize(most_bytes, limit_bytes);
     blocks.push(block);
   });
-  const output = Buffer.allocUnsafeSlow(most_bytes);
+  const output = most_bytes <= scratch.length ? scratch : Buffer.allocUnsafeSlow(most_bytes);
+  if (output.length <= keptScratch_bytes) scratch = output;
   let out = 0;
   let frameStart = 0;
   for (const block of blocks) {
@@ -40,7 +45,7 @@ export function decompressLz4(compressed: Buffer, limit_bytes: number): Buffer {
       ? out + compressed.copy(output, out, block.start, block.end)
       : decodeBlock(compressed, block, output, out, frameStart);
   }
-  return output.subarray(0, out);
+  return Buffer.from(output.subarray(0, out));
 }
 
 function readBlocks(input: Buffer, visit: (block: Block) => void): void {
