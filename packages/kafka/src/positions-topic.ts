@@ -3,6 +3,7 @@
 import { Buffer } from 'node:buffer';
 import { asEpoch, positionFromText, type Epoch, type Position, type Positions, type TaskId } from '@tandem/pair';
 import { TandemError, type PublisherScope } from '@tandem/ports';
+import { RecordBatchWriter } from './codec/record-batch-writer.ts';
 
 export interface PublishedRecord {
   /** That of the opening that wrote it. */
@@ -47,8 +48,21 @@ function kafkaName(name: string): string {
   throw new TandemError('topic-name', text, { blame: 'user' });
 }
 
-/** The record's value. */
-export function encodePublished(epoch: Epoch, positions: Positions): Buffer {
+/** One record batch with all positions of a lane. */
+export function positionsBatch(
+  epoch: Epoch,
+  positions: Positions,
+  timestamp_ms: number,
+  writer = new RecordBatchWriter(),
+): RecordBatchWriter {
+  const bytes = Buffer.concat([Buffer.from(positionsKey), encodePublished(epoch, positions)]);
+  const keyEnd = positionsKey.length;
+  writer.reset();
+  writer.addRecord({ bytes, keyStart: 0, keyEnd, valueStart: keyEnd, valueEnd: bytes.length, timestamp_ms }, undefined);
+  return writer;
+}
+
+function encodePublished(epoch: Epoch, positions: Positions): Buffer {
   const texts: Record<TaskId, string> = {};
   for (const [task, position] of positions) texts[task] = String(position);
   return Buffer.from(JSON.stringify({ epoch, positions: texts }));

@@ -19,7 +19,7 @@ import { RecordBatchWriter } from './codec/record-batch-writer.ts';
 import { BrokerError } from './errors.ts';
 import { GroupOffsets } from './group-offsets.ts';
 import { PositionsTail } from './positions-tail.ts';
-import { encodePublished, positionsKey, positionsTopic, transactionalIdOf } from './positions-topic.ts';
+import { positionsBatch, positionsTopic, transactionalIdOf } from './positions-topic.ts';
 import { Follower } from './publisher-follower.ts';
 import { findSinks, type FoundSinks } from './publisher-layout.ts';
 import { Outputs, type PartitionBatch } from './publisher-outputs.ts';
@@ -258,14 +258,8 @@ export class KafkaPublisher implements Publisher {
   }
 
   #positionsBatch(epoch: Epoch, positions: Positions): PartitionBatch {
-    const writer = this.#positionsWriter;
-    const value = encodePublished(epoch, positions);
-    const bytes = Buffer.concat([Buffer.from(positionsKey), value]);
-    writer.reset();
-    const keyEnd = positionsKey.length;
-    const timestamp_ms = this.#options.clock.wall_ms();
-    const range = { keyStart: 0, keyEnd, valueStart: keyEnd, valueEnd: bytes.length };
-    writer.addRecord({ bytes, ...range, timestamp_ms }, undefined);
+    const { clock } = this.#options;
+    const writer = positionsBatch(epoch, positions, clock.wall_ms(), this.#positionsWriter);
     return { topic: this.#topic, partition: this.#options.scope.lane, writer, compression: 'none' };
   }
 

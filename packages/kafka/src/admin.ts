@@ -1,0 +1,131 @@
+// Administration by kafkajs: topics made and looked at, on the main thread only. Lanes do without it.
+import { readFile } from 'node:fs/promises';
+import { TandemError } from '@tandem/ports';
+import { ConfigResourceTypes, Kafka, logLevel, type Admin, type KafkaConfig, type SASLOptions } from 'kafkajs';
+import type { KafkaSystem } from './configuration.ts';
+import { reasonOf } from './errors.ts';
+
+const connectLimit_ms = 5000;
+const requestLimit_ms = 10_000;
+const retries = 4;
+
+/** One piece of work with a client of its own. @throws TandemError. */
+export async function withAdmin<T>(system: KafkaSystem, work: (admin: Admin) => Promise<T>): Promise<T> {
+  const kafka = new Kafka({
+    brokers: [...system.brokers],
+    clientId: `${system.clientId}-admin`,
+    connectionTimeout: connectLimit_ms,
+    requestTimeout: requestLimit_ms,
+    retry: { retries, initialRetryTime: 100, maxRetryTime: 1000 },
+    logLevel: logLevel.NOTHING,
+    ...(await encryption(system)),
+    ...(system.sasl !== undefined && { sasl: login(system.sasl) }),
+  });
+  const admin = kafka.admin();
+  try {
+    await admin.connect();
+    return await work(admin);
+  } catch (thrown) {
+    throw explained(system, thrown);
+  } finally {
+    await admin.disconnect().catch(() => undefined);
+  }
+}
+
+async function encryption({ tls }: KafkaSystem): Promise<Pick<KafkaConfig, 'ssl'>> {
+  if (typeof tls === 'boolean') return tls ? { ssl: true } : {};
+  const read = async (file: string | undefined): Promise<Buffer | undefined> =>
+    file === undefined ? undefined : await readFile(file);
+  try {
+    const [ca, cert, key] = await Promise.all([read(tls.ca), read(tls.cert), read(tls.key)]);
+    const { passphrase, serverName: servername } = tls;
+    return {
+      ssl: {
+        ...(ca !== undefined && { ca }),
+        ...(cert !== undefined && { cert }),
+        ...(key !== undefined && { key }),
+        ...(passphrase !== undefined && { passphrase }),
+        ...(servername !== undefined && { servername }),
+      },
+    };
+  } catch (thrown) {
+    const text = `kafka.tls: ${reasonOf(thrown)}. Name a PEM file that this process may read`;
+    throw new TandemError('kafka-tls', text, { blame: 'user', cause: thrown });
+  }
+}
+
+function login({ mechanism, username = '', password = '', token = '' }: NonNullable<KafkaSystem['sasl']>): SASLOptions {
+  if (mechanism !== 'oauthbearer') return { mechanism, username, password };
+  return { mechanism, oauthBearerProvider: () => Promise.resolve({ value: token }) };
+}
+
+function explained({ brokers }: KafkaSystem, thrown: unknown): TandemError {
+  if (thrown instanceof TandemError) return thrown;
+  const where = brokers.join(', ');
+  const { name = '', type = '' } = (thrown ?? {}) as { readonly name?: string; readonly type?: string };
+  if (name.includes('SASL') || type.includes('SASL')) {
+    const text = `Kafka at ${where} refuses the login: ${reasonOf(thrown)}. Correct kafka.sasl`;
+    return new TandemError('kafka-authentication', text, { blame: 'user', cause: thrown });
+  }
+  if (type.includes('AUTHORIZATION')) {
+    const text = `Kafka at ${where} does not let this user do it: ${reasonOf(thrown)}. See the rights in the documentation of the Kafka adapter`;
+    return new TandemError('kafka-rights', text, { blame: 'user', cause: thrown });
+  }
+  return new TandemError('kafka-unreachable', `Kafka cannot be reached: ${where} (${reasonOf(thrown)})`, {
+    cause: thrown,
+  });
+}
+
+export interface TopicDescription {
+  readonly partitions: number;
+  /** Copies of each partition, the fewest of all. */
+  readonly replication: number;
+  /** In effect, by name; empty where this user may not see them. */
+  readonly settings: ReadonlyMap<string, string>;
+}
+
+/** Those of the topics that there are. */
+export async function describeTopics(
+  admin: Admin,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, TopicDescription>> {
+  const known = new Set(await admin.listTopics());
+  const topics = [...new Set(names)].filter((name) => known.has(name));
+  if (topics.length === 0) return new Map();
+  const { topics: found } = await admin.fetchTopicMetadata({ topics });
+  const described = new Map<string, TopicDescription>();
+  for (const { name, partitions } of found) {
+    described.set(name, {
+      partitions: partitions.length,
+      replication: Math.min(...partitions.map(({ replicas }) => replicas.length)),
+      settings: await settingsOf(admin, ConfigResourceTypes.TOPIC, name),
+    });
+  }
+  return described;
+}
+
+/** Settings of a topic or broker; empty where this user may not see them. */
+export async function settingsOf(
+  admin: Admin,
+  type: ConfigResourceTypes,
+  name: string,
+): Promise<ReadonlyMap<string, string>> {
+  try {
+    const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: [{ type, name }] });
+    const entries = resources[0]?.configEntries ?? [];
+    return new Map(entries.map(({ configName, configValue }) => [configName, configValue]));
+  } catch (thrown) {
+    if (String((thrown as { readonly type?: string }).type).includes('AUTHORIZATION')) return new Map();
+    throw thrown;
+  }
+}
+
+/** Who is there, for people. */
+export async function describeCluster(system: KafkaSystem): Promise<string> {
+  return await withAdmin(system, async (admin) => {
+    const { brokers, clusterId } = await admin.describeCluster();
+    const shown = brokers.map(({ host, port }) => `${host}:${String(port)}`).join(', ');
+    const count = brokers.length === 1 ? '1 broker' : `${String(brokers.length)} brokers`;
+    return `Kafka cluster ${clusterId}, ${count}: ${shown}`;
+  });
+}
