@@ -2,6 +2,7 @@
 import type { Epoch } from '@tandem/pair';
 import type { Clock, Coordinator, DoctorFinding, SnapshotStore } from '@tandem/ports';
 import type * as z from 'zod';
+import { kafka } from './adapters/kafka.ts';
 import { postgres } from './adapters/postgres.ts';
 import { zookeeper } from './adapters/zookeeper.ts';
 
@@ -43,6 +44,15 @@ export interface AppUse {
   readonly sinks: Readonly<Record<string, unknown>>;
 }
 
+/** What an app that has been loaded has on the system. */
+export interface LoadedUse {
+  readonly app: string;
+  readonly lanes: number;
+  /** Options by name, as the adapter's schemas left them. */
+  readonly sources: Readonly<Record<string, unknown>>;
+  readonly sinks: Readonly<Record<string, unknown>>;
+}
+
 /** What keeps records of input logs from being deleted, on behalf of an app. */
 export interface InputHold {
   /** What is held, for people: `log orders`. */
@@ -75,8 +85,11 @@ export interface Adapter {
     readonly schema: z.ZodType;
     create(context: SystemContext, options: unknown): SnapshotStore;
   };
-  /** Makes what Tandem itself needs there (tables, folders); harmless to repeat. */
-  prepare?(context: SystemContext): Promise<void>;
+  /**
+   * Makes what is needed there (tables, folders, topics), and checks what only the whole of an app tells; harmless to
+   * repeat. `apps`: those that have sources or sinks there. @throws TandemError.
+   */
+  prepare?(context: SystemContext, apps: readonly LoadedUse[]): Promise<void>;
   /** One line that says what was found there. @throws TandemError where it cannot be reached or used. */
   reach(context: SystemContext): Promise<string>;
   /** Compares how it is used with what the system allows, for `tandem doctor`. @throws TandemError as `reach`. */
@@ -87,4 +100,4 @@ export interface Adapter {
   secrets?(system: unknown): readonly string[];
 }
 
-export const adapters: readonly Adapter[] = [postgres, zookeeper];
+export const adapters: readonly Adapter[] = [postgres, kafka, zookeeper];

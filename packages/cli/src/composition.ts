@@ -6,7 +6,9 @@ import { TandemError } from '@tandem/ports';
 import type { Logger } from 'pino';
 import { bindingMistakes } from './bindings.ts';
 import { makeBundleFolder } from './bundle-folder.ts';
+import type { LoadedUse } from './adapters.ts';
 import type { AppConfiguration, Configuration } from './configuration/load.ts';
+import type { Choice } from './configuration/schema.ts';
 import { refuseLostCoordinator } from './lost-coordinator.ts';
 import { negotiateTiming } from './negotiation.ts';
 import { adapterNamed, contextOf, makeCoordinator, makeStore } from './systems.ts';
@@ -91,12 +93,25 @@ export function laneSpecs(configuration: Configuration, { configuration: app, de
   }));
 }
 
+/** What each app has on that system. */
+function usesOf(adapter: string, loaded: readonly LoadedApp[]): LoadedUse[] {
+  const on = (choices: Readonly<Record<string, Choice>>): Record<string, unknown> => {
+    const found = Object.entries(choices).filter(([, choice]) => choice.adapter === adapter);
+    return Object.fromEntries(found.map(([name, { options }]) => [name, options]));
+  };
+  return loaded
+    .map(({ configuration: { lanes, sources, sinks }, description: { app } }) => {
+      return { app, lanes, sources: on(sources), sinks: on(sinks) };
+    })
+    .filter(({ sources, sinks }) => Object.keys(sources).length + Object.keys(sinks).length > 0);
+}
+
 /** Bundles, checks, prepares the systems and starts. The bundles live until the process exits. */
 export async function runNode(configuration: Configuration, log: Logger): Promise<NodeHandle> {
   const { folder } = makeBundleFolder();
   const loaded = await loadApps(configuration, folder);
   for (const adapter of Object.keys(configuration.systems)) {
-    await adapterNamed(adapter).prepare?.(contextOf(configuration, adapter));
+    await adapterNamed(adapter).prepare?.(contextOf(configuration, adapter), usesOf(adapter, loaded));
   }
   const timing = await negotiateTiming(configuration);
   if (timing !== undefined) log.warn({ coordinator: configuration.coordinator.adapter }, timing);
