@@ -1,14 +1,12 @@
 // npm run stack, as a process: up and down in a folder of its own, and what it says when it cannot.
-import { spawn } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { describeWithStack } from '@tandem/stack';
 import { fetchJars } from '../src/jars.ts';
+import { makePath, stackIn } from './support/command.ts';
 import { exists, makeFolder } from './support/world.ts';
 
 jest.setTimeout(120_000);
-
-const root = path.join(__dirname, '..', '..', '..');
 
 let folder: string;
 
@@ -16,24 +14,13 @@ beforeAll(async () => {
   folder = await makeFolder();
 });
 
+function stack(args: readonly string[], environment: Readonly<Record<string, string | undefined>> = {}) {
+  return stackIn(folder, args, environment);
+}
+
 afterAll(async () => {
   await rm(folder, { recursive: true });
 });
-
-async function stack(args: readonly string[], environment: Readonly<Record<string, string | undefined>> = {}) {
-  const none = { TANDEM_KAFKA: undefined, TANDEM_ZOOKEEPER: undefined, DATABASE_URL: undefined };
-  const child = spawn(process.execPath, ['scripts/run.mjs', 'packages/stack/src/main.ts', ...args], {
-    cwd: root,
-    env: { ...process.env, ...none, TANDEM_STACK_DIR: folder, ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.on('data', (text: Buffer) => (stdout += text.toString()));
-  child.stderr.on('data', (text: Buffer) => (stderr += text.toString()));
-  const exitCode = await new Promise((resolve) => child.once('close', resolve));
-  return { exitCode, stdout, stderr };
-}
 
 describeWithStack('npm run stack', () => {
   it('starts everything, says where it is, finds it later and ends it', async () => {
@@ -79,32 +66,24 @@ it.each([
   expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
 });
 
-/** Programs of these names, and node, are all that can be found. */
-async function makePath(programs: Readonly<Record<string, string>>): Promise<string> {
-  const bin = await mkdtemp(path.join(folder, 'bin-'));
-  await symlink(process.execPath, path.join(bin, 'node'));
-  for (const [name, script] of Object.entries(programs)) {
-    await writeFile(path.join(bin, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-  }
-  return bin;
-}
-
 it('says what to install where there is no Java and no way to get it', async () => {
-  const { exitCode, stderr } = await stack(['install'], { PATH: await makePath({}), JAVA_HOME: undefined });
+  const { exitCode, stderr } = await stack(['install'], { PATH: await makePath(folder, {}), JAVA_HOME: undefined });
   expect(stderr).toMatch(/^stack-no-java: no Java runtime was found, .*Install Java 17 or newer and Maven/);
   expect(exitCode).toBe(2);
 });
 
 const itAsRoot = process.getuid?.() === 0 ? it : it.skip;
 itAsRoot('installs by apt-get what is missing, and says what that said when it fails', async () => {
-  const failing = await makePath({ 'apt-get': 'case $1 in install) echo "E: no such package"; exit 100;; esac' });
+  const failing = await makePath(folder, {
+    'apt-get': 'case $1 in install) echo "E: no such package"; exit 100;; esac',
+  });
   const failed = await stack(['install'], { PATH: failing, JAVA_HOME: undefined });
   expect(failed.stderr).toMatch(
     /\nstack-install: apt-get install failed \(exit code 100\): E: no such package\. Install/,
   );
   expect(failed.exitCode).toBe(1);
 
-  const useless = await makePath({ 'apt-get': '' });
+  const useless = await makePath(folder, { 'apt-get': '' });
   const old = await stack(['install'], { PATH: useless, JAVA_HOME: undefined });
   expect(old.stderr).toMatch(
     /\nstack-no-java: after apt-get install default-jre-headless maven: no Java runtime was found/,
@@ -115,7 +94,7 @@ describeWithStack('fetching jars', () => {
   it('says what Maven said when it fails, and keeps nothing half fetched', async () => {
     const before = process.env['PATH'];
     const script = 'case $1 in --version) ;; *) echo "[ERROR] Could not resolve dependencies"; exit 1;; esac';
-    process.env['PATH'] = `${await makePath({ mvn: script })}${path.delimiter}${String(before)}`;
+    process.env['PATH'] = `${await makePath(folder, { mvn: script })}${path.delimiter}${String(before)}`;
     try {
       await expect(fetchJars('zookeeper-3.9', folder)).rejects.toMatchObject({
         code: 'stack-jars',
