@@ -7,13 +7,12 @@ import { checkSize, Malformed } from './decompression.ts';
 
 type Decompress = (compressed: Buffer, limit_bytes: number) => Buffer;
 
-/** Not in the declarations of Node 20. */
-const { zstdDecompressSync } = zlib as {
-  zstdDecompressSync?: (compressed: Buffer, options: { maxOutputLength: number }) => Buffer;
-};
+type NativeDecompress = (compressed: Buffer, options: { readonly maxOutputLength: number }) => Buffer;
 
-let decompressor: Decompress | undefined =
-  zstdDecompressSync && ((compressed, limit_bytes) => zstdDecompressSync(compressed, { maxOutputLength: limit_bytes }));
+/** Not in the declarations of Node 20. */
+const { zstdDecompressSync } = zlib as { zstdDecompressSync?: NativeDecompress };
+
+let decompressor = zstdDecompressSync && byNode(zstdDecompressSync);
 let loading: Promise<void> | undefined;
 
 export function isZstdLoaded(): boolean {
@@ -39,12 +38,29 @@ export function decompressZstd(compressed: Buffer, limit_bytes: number): Buffer 
   return decompressor(compressed, limit_bytes);
 }
 
+/** Frame by frame: Node stops after the first one. */
+function byNode(decompressFrame: NativeDecompress): Decompress {
+  return (compressed, limit_bytes) => {
+    let left_bytes = limit_bytes;
+    const parts = framesOf(compressed, limit_bytes).map(({ start, end }) => {
+      // A limit of 0 would be none.
+      const part = decompressFrame(compressed.subarray(start, end), { maxOutputLength: Math.max(left_bytes, 1) });
+      left_bytes -= part.length;
+      checkSize(0, left_bytes);
+      return part;
+    });
+    const [first] = parts;
+    if (first === undefined) throw endsEarly();
+    return parts.length === 1 ? first : Buffer.concat(parts);
+  };
+}
+
 async function loadDecoder(): Promise<void> {
   const { ZSTDDecoder } = await import('zstddec');
   const decoder = new ZSTDDecoder();
   await decoder.init();
   decompressor = (compressed, limit_bytes) => {
-    const most_bytes = mostDecompressed_bytes(compressed, limit_bytes);
+    const most_bytes = framesOf(compressed, limit_bytes).reduce((sum, frame) => sum + frame.most_bytes, 0);
     const made = most_bytes === 0 ? undefined : decoder.decode(compressed, most_bytes);
     // It answers an error with an empty array; a batch with records is never empty.
     if (made === undefined || made.length === 0) throw new Malformed('the zstd data cannot be decoded');
@@ -52,13 +68,21 @@ async function loadDecoder(): Promise<void> {
   };
 }
 
+interface Frame {
+  readonly start: number;
+  readonly end: number;
+  /** It makes no more than this. */
+  readonly most_bytes: number;
+}
+
 const frameMagic = 0xfd2fb528;
 /** The lowest four bits are free. */
 const skippableMagic = 0x184d2a50;
 const blockLimit_bytes = 128 << 10;
 
-/** What the frames make at most, from the heads of their blocks: producers need not say what they compressed. */
-export function mostDecompressed_bytes(input: Buffer, limit_bytes: number): number {
+/** The frames, and what they make at most by the heads of their blocks: producers need not say what they compressed. */
+function framesOf(input: Buffer, limit_bytes: number): Frame[] {
+  const frames: Frame[] = [];
   let most_bytes = 0;
   for (let at = 0; at < input.length;) {
     const magic = readUInt(input, at, 4);
@@ -68,20 +92,21 @@ export function mostDecompressed_bytes(input: Buffer, limit_bytes: number): numb
       continue;
     }
     if (magic !== frameMagic) throw new Malformed('it is no zstd frame');
-    const frame = readFrame(input, at + 4);
+    const frame = readFrame(input, at);
     most_bytes += frame.most_bytes;
     checkSize(most_bytes, limit_bytes);
+    frames.push(frame);
     at = frame.end;
   }
-  return most_bytes;
+  return frames;
 }
 
-function readFrame(input: Buffer, start: number): { most_bytes: number; end: number } {
-  const descriptor = readUInt(input, start, 1);
+function readFrame(input: Buffer, start: number): Frame {
+  const descriptor = readUInt(input, start + 4, 1);
   const isSingleSegment = (descriptor & 0x20) !== 0;
   const dictionaryIdSize = [0, 1, 2, 4][descriptor & 3] ?? 0;
   const contentSizeSize = [isSingleSegment ? 1 : 0, 2, 4, 8][descriptor >>> 6] ?? 0;
-  let at = start + 1 + (isSingleSegment ? 0 : 1) + dictionaryIdSize + contentSizeSize;
+  let at = start + 5 + (isSingleSegment ? 0 : 1) + dictionaryIdSize + contentSizeSize;
   let most_bytes = 0;
   for (let isLast = false; !isLast;) {
     const head = readUInt(input, at, 3);
@@ -95,7 +120,7 @@ function readFrame(input: Buffer, start: number): { most_bytes: number; end: num
   }
   if ((descriptor & 4) !== 0) at += 4;
   if (at > input.length) throw endsEarly();
-  return { most_bytes, end: at };
+  return { start, end: at, most_bytes };
 }
 
 function readUInt(input: Buffer, at: number, width: number): number {
