@@ -7,6 +7,7 @@ import { Kafka, logLevel, type Admin, type EachBatchPayload, type Producer } fro
 import { partitionOf } from './generator.ts';
 import type { LogRecord } from './log-reader.ts';
 import type { LogAppender, Logs, WatchOptions } from './logs.ts';
+import { waitFor } from './waiting.ts';
 
 export interface KafkaLogsOptions {
   /** host:port,host:port */
@@ -19,6 +20,7 @@ export interface KafkaLogsOptions {
 /** Fetches without news after which what was committed has been read. */
 const quietFetches = 3;
 const fetchWait_ms = 50;
+const readyLimit_ms = 15_000;
 const isolationReadCommitted = 1;
 
 export class KafkaLogs implements Logs {
@@ -54,15 +56,14 @@ export class KafkaLogs implements Logs {
   async create(log: string, partitions: number): Promise<void> {
     const admin = await this.#connectedAdmin();
     const { replication } = this.#options;
-    await admin.createTopics({
-      waitForLeaders: true,
-      topics: [
-        {
-          topic: this.topic(log),
-          numPartitions: partitions,
-          ...(replication !== undefined && { replicationFactor: replication }),
-        },
-      ],
+    const topic = this.topic(log);
+    const replicas = replication === undefined ? {} : { replicationFactor: replication };
+    await admin.createTopics({ waitForLeaders: false, topics: [{ topic, numPartitions: partitions, ...replicas }] });
+    // For a moment brokers do not know of a topic that they have just made.
+    await waitFor(`topic ${topic} has leaders`, { limit_ms: readyLimit_ms, pause_ms: 10 }, async () => {
+      const found = await admin.fetchTopicMetadata({ topics: [topic] }).catch(() => undefined);
+      const led = found?.topics[0]?.partitions.filter(({ leader }) => leader >= 0) ?? [];
+      return led.length === partitions ? true : undefined;
     });
   }
 
