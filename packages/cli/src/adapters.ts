@@ -2,6 +2,8 @@
 import type { Epoch } from '@tandem/pair';
 import type { Clock, Coordinator, DoctorFinding, SnapshotStore } from '@tandem/ports';
 import type * as z from 'zod';
+import { files } from './adapters/files.ts';
+import { http } from './adapters/http.ts';
 import { kafka } from './adapters/kafka.ts';
 import { postgres } from './adapters/postgres.ts';
 import { zookeeper } from './adapters/zookeeper.ts';
@@ -11,6 +13,8 @@ export interface SystemContext {
   readonly pair: string;
   /** The system's own section, as its schema left it. */
   readonly system: unknown;
+  /** What the section `store` says, where this system is the store. */
+  readonly store: unknown;
   readonly clock: Clock;
 }
 
@@ -65,7 +69,8 @@ export interface InputHold {
 export interface Adapter {
   /** Its key in the configuration, and the name of the publisher that writes an app's sinks on this system. */
   readonly name: string;
-  readonly system: z.ZodType;
+  /** Undefined: it has no section of its own; all that there is to say is said where it is used. */
+  readonly system?: z.ZodType;
   /** The module that exports `laneAdapter`, bundled into the lanes that use it; undefined: neither sources nor sinks. */
   readonly laneModule?: string;
   readonly source?: z.ZodType;
@@ -84,6 +89,8 @@ export interface Adapter {
   readonly store?: {
     readonly schema: z.ZodType;
     create(context: SystemContext, options: unknown): SnapshotStore;
+    /** What has to be right though nobody can check it; undefined where there is nothing. */
+    condition?(options: unknown, use: { readonly liveSync: boolean }): string | undefined;
   };
   /**
    * Makes what is needed there (tables, folders, topics), and checks what only the whole of an app tells; harmless to
@@ -96,8 +103,11 @@ export interface Adapter {
   examine?(context: SystemContext, use: SystemUse): Promise<readonly DoctorFinding[]>;
   published?(context: SystemContext): PublishedState;
   inputs?(context: SystemContext): InputHold;
-  /** Values that must never be shown. */
+  /** Values that must never be shown, of the system's section and of one sink. */
   secrets?(system: unknown): readonly string[];
+  sinkSecrets?(options: unknown): readonly string[];
+  /** A sink in a few words; missing: all of its options. */
+  describeSink?(options: unknown): string;
 }
 
-export const adapters: readonly Adapter[] = [postgres, kafka, zookeeper];
+export const adapters: readonly Adapter[] = [postgres, kafka, zookeeper, http, files];

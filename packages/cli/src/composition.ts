@@ -11,7 +11,7 @@ import type { AppConfiguration, Configuration } from './configuration/load.ts';
 import type { Choice } from './configuration/schema.ts';
 import { refuseLostCoordinator } from './lost-coordinator.ts';
 import { negotiateTiming } from './negotiation.ts';
-import { adapterNamed, contextOf, makeCoordinator, makeStore } from './systems.ts';
+import { adapterNamed, contextOf, makeCoordinator, makeStore, storeCondition } from './systems.ts';
 
 /** Longest run of processing before a lane's event loop gets its turn. */
 const slice_ms = 10;
@@ -113,6 +113,8 @@ export async function runNode(configuration: Configuration, log: Logger): Promis
   for (const adapter of Object.keys(configuration.systems)) {
     await adapterNamed(adapter).prepare?.(contextOf(configuration, adapter), usesOf(adapter, loaded));
   }
+  const condition = storeCondition(configuration);
+  if (condition !== undefined) log.warn({ store: configuration.store.adapter }, condition);
   const timing = await negotiateTiming(configuration);
   if (timing !== undefined) log.warn({ coordinator: configuration.coordinator.adapter }, timing);
   await refuseLostCoordinator(

@@ -12,7 +12,13 @@ export function adapterNamed(name: string): Adapter {
 }
 
 export function contextOf(configuration: Configuration, adapter: string): SystemContext {
-  return { pair: configuration.pair, system: configuration.systems[adapter], clock: systemClock };
+  const { pair, systems, store } = configuration;
+  return {
+    pair,
+    system: systems[adapter],
+    store: store.adapter === adapter ? store.options : undefined,
+    clock: systemClock,
+  };
 }
 
 /** A part of each external system in use, where it has that part. */
@@ -37,6 +43,11 @@ export function makeStore(configuration: Configuration): SnapshotStore {
   const made = adapterNamed(adapter).store?.create(contextOf(configuration, adapter), options);
   if (made === undefined) throw new Error(`${adapter} is no snapshot store`);
   return made;
+}
+
+/** What has to be right about the store though nobody can check it. */
+export function storeCondition({ store, stateSync }: Configuration): string | undefined {
+  return adapterNamed(store.adapter).store?.condition?.(store.options, { liveSync: stateSync.live });
 }
 
 /** Asks without joining. @throws TandemError when it cannot be reached. */

@@ -137,12 +137,12 @@ const cases: readonly (readonly [mistake: string, text: string, lines: readonly 
   [
     'an unknown adapter',
     edited('store: { postgres: {} }', 'store: { redis: {} }'),
-    ['tandem.yaml:5: store.redis: is not a known key. Known: postgres'],
+    ['tandem.yaml:5: store.redis: is not a known key. Known: postgres, files'],
   ],
   [
     'no adapter',
     edited('store: { postgres: {} }', 'store: {}'),
-    ['tandem.yaml:5: store: names no system. Name exactly one of: postgres'],
+    ['tandem.yaml:5: store: names no system. Name exactly one of: postgres, files'],
   ],
   [
     'a missing key',

@@ -15,7 +15,19 @@ const root = path.resolve(__dirname, '../../..');
 const run = promisify(execFile);
 
 /** What a user installs: docs/operations.md, Installing. */
-const packages = ['cli', 'streams', 'pair', 'snapshot', 'ports', 'lane', 'control', 'postgres', 'zookeeper'];
+const packages = [
+  'cli',
+  'streams',
+  'pair',
+  'snapshot',
+  'ports',
+  'lane',
+  'control',
+  'postgres',
+  'zookeeper',
+  'files',
+  'http',
+];
 
 interface Packed {
   readonly name: string;

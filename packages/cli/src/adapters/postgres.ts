@@ -23,7 +23,8 @@ import {
   type Connection,
 } from '@tandem/postgres';
 import { TandemError } from '@tandem/ports';
-import type { Adapter, SystemContext, SystemUse } from '../adapters.ts';
+import { publisherName as httpPublisherName } from '@tandem/http';
+import type { Adapter, PublishedState, SystemContext, SystemUse } from '../adapters.ts';
 import { secretsInUrl } from '../configuration/secrets.ts';
 
 const systemOf = (context: SystemContext): PostgresSystem => context.system as PostgresSystem;
@@ -52,28 +53,12 @@ export const postgres: Adapter = {
       return createPostgresSnapshotStore({ url, schema, pair: context.pair });
     },
   },
-  async prepare(context) {
-    await withConnection(context, (connection) => migrate(connection, systemOf(context).schema));
-  },
-  reach: (context) => withConnection(context, (connection) => describeServer(connection, systemOf(context).schema)),
-  examine: (context, use) => withConnection(context, (connection) => examineServer(connection, connectionsFor(use))),
-  published(context) {
-    const system = systemOf(context);
-    return {
-      highestEpoch: (app) => highestFence(system, context.pair, app),
-      async read(app) {
-        const stored = await readPublished(system, context.pair, app);
-        return stored.flatMap(({ publisher, positions, epoch }) => {
-          const shown = [...positions].map(([task, position]) => `${task}:${String(position)}`).join(' ');
-          const fence = epoch === undefined ? 'no fence' : `fence of epoch ${String(epoch)}`;
-          return `what ${publisher} has published, and its ${fence}: ${shown}`;
-        });
-      },
-      async forget(app) {
-        await forgetPublished(system, context.pair, app);
-      },
-    };
-  },
+  prepare: (context) => preparePostgres(systemOf(context)),
+  reach: (context) => reachPostgres(systemOf(context)),
+  examine: (context, use) =>
+    withConnection(systemOf(context), (connection) => examineServer(connection, connectionsFor(use))),
+  // All but what another adapter keeps here.
+  published: (context) => publishedIn(systemOf(context), context.pair, (publisher) => publisher !== httpPublisherName),
   inputs(context) {
     const system = systemOf(context);
     // As the lanes call themselves.
@@ -89,8 +74,40 @@ export const postgres: Adapter = {
   secrets: (system) => [...secretsInUrl((system as PostgresSystem).url)],
 };
 
-async function withConnection<T>(context: SystemContext, work: (connection: Connection) => Promise<T>): Promise<T> {
-  const connection = await openConnection({ url: systemOf(context).url, role: 'tool' });
+/** Tables, in this database. */
+export async function preparePostgres(system: PostgresSystem): Promise<void> {
+  await withConnection(system, (connection) => migrate(connection, system.schema));
+}
+
+/** One line that says what was found there. @throws TandemError. */
+export async function reachPostgres(system: PostgresSystem): Promise<string> {
+  return await withConnection(system, (connection) => describeServer(connection, system.schema));
+}
+
+/** What is kept in this database of what has been published; only that of some publishers is shown. */
+export function publishedIn(
+  system: PostgresSystem,
+  pair: string,
+  isShown: (publisher: string) => boolean,
+): PublishedState {
+  return {
+    highestEpoch: (app) => highestFence(system, pair, app),
+    async read(app) {
+      const stored = (await readPublished(system, pair, app)).filter(({ publisher }) => isShown(publisher));
+      return stored.map(({ publisher, positions, epoch }) => {
+        const shown = [...positions].map(([task, position]) => `${task}:${String(position)}`).join(' ');
+        const fence = epoch === undefined ? 'no fence' : `fence of epoch ${String(epoch)}`;
+        return `what ${publisher} has published, and its ${fence}: ${shown}`;
+      });
+    },
+    async forget(app) {
+      await forgetPublished(system, pair, app);
+    },
+  };
+}
+
+async function withConnection<T>({ url }: PostgresSystem, work: (connection: Connection) => Promise<T>): Promise<T> {
+  const connection = await openConnection({ url, role: 'tool' });
   try {
     return await work(connection);
   } finally {

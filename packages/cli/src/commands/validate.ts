@@ -5,7 +5,7 @@ import { loadApps, type LoadedApp } from '../composition.ts';
 import type { Configuration } from '../configuration/load.ts';
 import { hide } from '../configuration/secrets.ts';
 import { negotiateTiming } from '../negotiation.ts';
-import { adapterNamed, contextOf } from '../systems.ts';
+import { adapterNamed, contextOf, storeCondition } from '../systems.ts';
 import { configurationOf, type TargetOptions } from '../targets.ts';
 import type { Terminal } from '../terminal.ts';
 
@@ -19,6 +19,8 @@ export async function validate(options: ValidateOptions, terminal: Terminal): Pr
   const { pair, node, coordinator, store } = configuration;
   terminal.out(`configuration ${configuration.file}: pair ${pair}, node ${node.id}\n`);
   terminal.out(`  coordinator: ${coordinator.adapter}, store: ${store.adapter}\n`);
+  const condition = storeCondition(configuration);
+  if (condition !== undefined) terminal.out(`  note: ${condition}\n`);
 
   const bundles = makeBundleFolder();
   try {
@@ -45,10 +47,14 @@ function showApp({ configuration: app, description, bundle }: LoadedApp): string
       return `  source ${source}: ${adapter} ${showOptions(options)}, from ${from}`;
     }),
     ...Object.entries(app.sinks).map(
-      ([sink, { adapter, options }]) => `  sink ${sink}: ${adapter} ${showOptions(options)}`,
+      ([sink, { adapter, options }]) => `  sink ${sink}: ${adapter} ${showSink(adapter, options)}`,
     ),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function showSink(adapter: string, options: unknown): string {
+  return adapterNamed(adapter).describeSink?.(options) ?? showOptions(options);
 }
 
 function showOptions(options: unknown): string {

@@ -115,7 +115,7 @@ export function parseConfiguration(
   }
   const sections = result.data;
   const findings = [
-    ...missingSystems(sections, document),
+    ...missingSystems(sections, adapters, document),
     ...openDoors(sections, document),
     ...budgetFindings(sections, adapters, document),
   ];
@@ -124,6 +124,10 @@ export function parseConfiguration(
   for (const adapter of adapters) {
     const system = sections[adapter.name];
     if (system !== undefined) secrets.push(...(adapter.secrets?.(system) ?? []));
+    const sinks = sections.apps
+      .flatMap((app) => Object.values(app.sinks))
+      .filter((sink) => sink.adapter === adapter.name);
+    secrets.push(...sinks.flatMap(({ options }) => adapter.sinkSecrets?.(options) ?? []));
   }
   return {
     ...fromSections(file, sections, adapters),
@@ -147,9 +151,14 @@ function usedAdapters(sections: CheckedSections): Map<string, Path> {
   return used;
 }
 
-function missingSystems(sections: CheckedSections, document: ConfigurationDocument): Finding[] {
+function missingSystems(
+  sections: CheckedSections,
+  adapters: readonly Adapter[],
+  document: ConfigurationDocument,
+): Finding[] {
+  const withSection = new Set(adapters.filter(({ system }) => system !== undefined).map(({ name }) => name));
   return [...usedAdapters(sections)]
-    .filter(([adapter]) => sections[adapter] === undefined)
+    .filter(([adapter]) => withSection.has(adapter) && sections[adapter] === undefined)
     .map(([adapter, at]) => ({
       line: document.lineOf(at),
       path: at,

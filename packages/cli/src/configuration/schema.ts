@@ -252,6 +252,8 @@ export type CheckedSections = z.output<Sections> & Readonly<Record<string, unkno
 /** Each adapter's system is a section of its own, optional until something uses it. */
 export function configurationSchema(adapters: readonly Adapter[]): z.ZodType<CheckedSections> {
   const { pair, node, ...rest } = sections(adapters);
-  const systems = Object.fromEntries(adapters.map((adapter) => [adapter.name, adapter.system.optional()]));
+  const systems = Object.fromEntries(
+    adapters.flatMap(({ name, system }) => (system === undefined ? [] : [[name, system.optional()] as const])),
+  );
   return z.strictObject({ pair, node, ...systems, ...rest });
 }
