@@ -3,6 +3,7 @@ export { describeCluster } from './admin.ts';
 export { RecordBatchReader, type AbortedTransaction, type ReadOptions } from './codec/record-batch-reader.ts';
 export { RecordBatchWriter, type BatchHeader, type RecordSlices } from './codec/record-batch-writer.ts';
 export * from './configuration.ts';
+export { examineKafka, type KafkaUse } from './examine.ts';
 export { groupOf, positionsTopic, positionsTopicSettings } from './positions-topic.ts';
 export {
   forgetPublished,

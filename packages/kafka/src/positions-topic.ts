@@ -21,6 +21,11 @@ export function positionsTopic(pair: string, app: string): string {
   return kafkaName(`tandem.${pair}.${app}.positions`);
 }
 
+/** Of whichever app of the pair. */
+export function isPositionsTopic(topic: string, pair: string): boolean {
+  return topic.startsWith(`tandem.${pair}.`) && topic.endsWith('.positions');
+}
+
 /** For people: kafka-consumer-groups shows how far the app is behind its sources. */
 export function groupOf(pair: string, app: string): string {
   return `tandem.${pair}.${app}`;

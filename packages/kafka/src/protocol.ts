@@ -200,6 +200,20 @@ export const fetch = request(
   ),
 );
 
+/** What a broker must speak for a pair to run on it. */
+export const everyRequest: readonly Request<never[], unknown>[] = [
+  metadata,
+  findCoordinator,
+  describeConfigs,
+  listOffsets,
+  offsetCommit,
+  initProducerId,
+  addPartitionsToTxn,
+  endTxn,
+  produce,
+  fetch,
+].map((one) => one as unknown as Request<never[], unknown>);
+
 const nothing = Buffer.alloc(0);
 
 function fetchAnswer(_correlation: number, _key: number, _version: number, reader: Reader): FetchAnswer {

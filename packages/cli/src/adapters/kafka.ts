@@ -1,6 +1,7 @@
 // Kafka: sources and sinks.
 import {
   describeCluster,
+  examineKafka,
   forgetPublished,
   highestPublished,
   kafkaSecrets,
@@ -11,6 +12,7 @@ import {
   readPublished,
   type AppTopics,
   type KafkaSystem,
+  type KafkaUse,
 } from '@tandem/kafka';
 import type { Adapter, SystemContext } from '../adapters.ts';
 
@@ -24,6 +26,13 @@ export const kafka: Adapter = {
   sink: kafkaSinkSchema,
   prepare: (context, apps) => prepareTopics(systemOf(context), context.pair, apps as readonly AppTopics[]),
   reach: (context) => describeCluster(systemOf(context)),
+  examine: ({ system, pair, clock }, { apps, persistence }) =>
+    examineKafka(system as KafkaSystem, {
+      pair,
+      clock,
+      persistenceInterval_ms: persistence.interval_ms,
+      apps: apps as KafkaUse['apps'],
+    }),
   published(context) {
     const target = { system: systemOf(context), clock: context.clock, pair: context.pair };
     return {
