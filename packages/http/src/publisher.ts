@@ -44,7 +44,9 @@ export interface HttpPublisherOptions {
 export const publisherName = 'http';
 
 /** Positions are stored this often while outputs go out; what went out since comes again after a crash. */
-const slice_ms = 100;
+const sliceLimits = { usual_ms: 100, most_ms: 500 };
+/** Before an opening whose positions could not be read is tried again. */
+const openingRetry_ms = 100;
 /** Outputs of each task that one call may send at most. */
 const takenOutputs = 1000;
 
@@ -125,7 +127,7 @@ class HttpPublisher implements Publisher {
       this.#opening = { epoch, lines: new Map(), positions: new Map(positions) };
       return opened;
     } catch (thrown) {
-      return { outcome: 'retryable', cause: toError(thrown), wait_ms: slice_ms };
+      return { outcome: 'retryable', cause: toError(thrown), wait_ms: openingRetry_ms };
     }
   }
 
@@ -196,17 +198,15 @@ class HttpPublisher implements Publisher {
   /** Until all of it is confirmed, or something is and the rest has to wait, or the slice is over. */
   async #send(opening: Opening, taken: readonly TakenOutputs[], lines: readonly TaskLine[]): Promise<void> {
     const { clock } = this.#options;
-    const slice = new Slice(clock, slice_ms);
+    const slice = new Slice(clock, sliceLimits);
     this.#slice = slice;
-    let confirmed = 0;
     for (;;) {
-      const counts = await Promise.all(lines.map((line, index) => line.run(taken[index]?.outputs ?? [], slice)));
-      confirmed += counts.reduce((sum, count) => sum + count, 0);
+      await Promise.all(lines.map((line, index) => line.run(taken[index]?.outputs ?? [], slice)));
       const isDone = lines.every((line, index) => {
         const of = taken[index];
         return of === undefined || line.refusal !== undefined || line.reached(of.outputs, of.end) === of.end;
       });
-      if (isDone || confirmed > 0 || slice.isOver() || this.#opening !== opening) break;
+      if (isDone || slice.confirmed > 0 || slice.isOver() || this.#opening !== opening) break;
       // All of them have to wait: for their time, or for authority.
       await this.#authority.changes(Math.max(1, Math.min(slice.until_ms, dueAt_ms(lines)) - clock.now_ms()));
     }

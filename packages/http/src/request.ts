@@ -69,8 +69,13 @@ export function send(exchange: Exchange, clock: Clock): Sent {
       });
     });
     try {
+      const own = new Set<string>();
       for (let index = 0; index + 1 < headers.length; index += 2) {
-        request.appendHeader(headers[index] ?? '', headers[index + 1] ?? '');
+        const [name = '', value = ''] = headers.slice(index, index + 2);
+        // Over what Node.js sets by itself, but a record may have several headers of one name.
+        if (own.has(name.toLowerCase())) request.appendHeader(name, value);
+        else request.setHeader(name, value);
+        own.add(name.toLowerCase());
       }
       request.setHeader('Content-Length', body.length);
       request.end(body);

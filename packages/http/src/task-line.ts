@@ -58,25 +58,23 @@ export class TaskLine {
 
   /**
    * Sends these in order, but for those that are confirmed; returns when all are, or the head has to wait, or the slice
-   * is over. @returns how many were confirmed.
+   * is over.
    */
-  async run(outputs: readonly Output[], slice: Slice): Promise<number> {
-    let confirmed = 0;
+  async run(outputs: readonly Output[], slice: Slice): Promise<void> {
     for (const output of outputs) {
       if (this.#isDone(output)) continue;
       for (;;) {
-        if (slice.isOver() || this.refusal !== undefined) return confirmed;
-        if (this.#underWay === undefined && this.#host.clock.now_ms() < this.notBefore_ms) return confirmed;
+        if (slice.isOver() || this.refusal !== undefined) return;
+        if (this.#underWay === undefined && this.#host.clock.now_ms() < this.notBefore_ms) return;
         this.#underWay ??= this.#host.send(this.task, output);
         const given = await Promise.race([this.#underWay.then((verdict) => ({ verdict })), slice.over]);
-        if (given === undefined) return confirmed;
+        if (given === undefined) return;
         this.#underWay = undefined;
-        if (given.verdict === undefined) return confirmed;
+        if (given.verdict === undefined) return;
         if (this.#take(given.verdict, output)) break;
       }
-      confirmed++;
+      slice.confirm();
     }
-    return confirmed;
   }
 
   /** Whether the line goes on with the next output. */

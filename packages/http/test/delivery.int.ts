@@ -5,7 +5,17 @@ import { sharedTestServer, type TestDatabase } from '@tandem/embedded';
 import type { Publisher } from '@tandem/ports';
 import { outputBatch } from '@tandem/ports/contract';
 import { until } from './support/clock.ts';
-import { createPublisher, genesis, open, publishAll, step, steps, type Made } from './support/publishing.ts';
+import {
+  createPublisher,
+  genesis,
+  open,
+  publishAll,
+  publishSome,
+  publishUntil,
+  step,
+  steps,
+  type Made,
+} from './support/publishing.ts';
 import { answer, hangUp, silence, TestReceiver } from './support/server.ts';
 
 jest.setTimeout(30_000);
@@ -100,6 +110,22 @@ describe('a request', () => {
     expect(third?.headers).toMatchObject({ 'tandem-tombstone': ['true'], 'tandem-key': ['gone'] });
   });
 
+  it('has each header once, unless the record has it more often', async () => {
+    const { port } = new URL(receiver.url);
+    const publisher = await opened({
+      alerts: { url: `http://me:word@127.0.0.1:${port}/`, headers: { authorization: 'Bearer mine' } },
+    });
+    const headers = ['trace', 'a', 'Trace', 'b'];
+    await publishAll(
+      publisher,
+      outputBatch([['in/0', 0, 1]], [{ sink: 0, partition: 0, key: null, value: 'x', headers }]),
+    );
+    expect(receiver.arrived[0]?.headers).toMatchObject({
+      authorization: ['Bearer mine'],
+      'tandem-record-trace': ['a', 'b'],
+    });
+  });
+
   it('goes over a connection that is kept', async () => {
     const publisher = await opened();
     await publishAll(publisher, step(0, 40));
@@ -109,7 +135,7 @@ describe('a request', () => {
   it('has the same key on both nodes', async () => {
     const first = await opened();
     receiver.usual = answer(503);
-    expect(await first.publish(step(0, 1))).toMatchObject({ outcome: 'retryable' });
+    await publishUntil(first, step(0, 1), 'retryable');
     receiver.usual = answer(200);
     const second = await create();
     await open(second, 2);
@@ -180,13 +206,11 @@ describe('order', () => {
       if (body === 'in/0 1') held.push(() => response.end());
       else response.end();
     };
-    const first = await publisher.publish(
-      steps([
-        ['in/0', 0, 3],
-        ['in/1', 0, 5],
-      ]),
-    );
-    expect(first).toMatchObject({ outcome: 'published', part: { outputs: 6 } });
+    const batch = steps([
+      ['in/0', 0, 3],
+      ['in/1', 0, 5],
+    ]);
+    await publishSome(publisher, batch, 6);
     expect(await stored(publisher)).toEqual({ 'in/0': 1, 'in/1': 5 });
     await publishAll(publisher, steps([['in/1', 5, 9]]));
     const rest = publishAll(publisher, step(1, 3));
@@ -214,8 +238,7 @@ describe('a receiver in trouble', () => {
     expect(receiver.firsts().map(({ body }) => body)).toEqual(numbers(0, 3));
     const { url } = receiver;
     await receiver.close();
-    const absent = await publisher.publish(step(3, 4));
-    expect(absent).toMatchObject({ outcome: 'retryable' });
+    const { outcome: absent } = await publishUntil(publisher, step(3, 4), 'retryable');
     const message = absent.outcome === 'retryable' ? absent.cause.message : '';
     expect(message).toContain(`sink 'alerts' (${url})`);
     expect(message).not.toContain('hook');
@@ -241,10 +264,7 @@ describe('a receiver in trouble', () => {
     const publisher = await opened({
       alerts: { url: `https://127.0.0.1:${String(port)}/`, timeout: { connect: '50ms' } },
     });
-    let outcome = await publisher.publish(step(0, 1));
-    while (outcome.outcome === 'published') outcome = await publisher.publish(step(0, 1));
-    expect(outcome).toMatchObject({
-      outcome: 'retryable',
+    expect((await publishUntil(publisher, step(0, 1), 'retryable')).outcome).toMatchObject({
       cause: { message: expect.stringMatching(/no connection within 50 ms/) as string },
     });
     await publisher.close();
@@ -304,10 +324,7 @@ describe('a receiver in trouble', () => {
     receiver.next.push(answer(200), answer(200), answer(200));
     receiver.usual = answer(500);
     const outputs = [0, 0, 1, 1, 2].map((position) => ({ sink: 0, partition: 0, position, key: 'k', value: 'x' }));
-    expect(await publisher.publish(outputBatch([['in/0', 0, 3]], outputs))).toMatchObject({
-      outcome: 'published',
-      part: { outputs: 2 },
-    });
+    expect((await publishUntil(publisher, outputBatch([['in/0', 0, 3]], outputs), 'retryable')).outputs).toBe(2);
     expect(await stored(publisher)).toMatchObject({ 'in/0': 1 });
     receiver.usual = answer(200);
     await publishAll(publisher, outputBatch([['in/0', 1, 3]], outputs.slice(2)));
@@ -322,8 +339,7 @@ describe('a refusal for good', () => {
   it('ends the app with the reason, after what came before it has been stored, and before what comes after', async () => {
     const publisher = await opened();
     receiver.next.push(answer(200), answer(200), answer(422, {}, 'Bearer secret'));
-    const outcome = await publisher.publish(step(0, 5));
-    expect(outcome.outcome).toBe('fatal');
+    const { outcome } = await publishUntil(publisher, step(0, 5), 'fatal');
     const message = outcome.outcome === 'fatal' ? outcome.cause.message : '';
     expect(message).toContain(`sink 'alerts' (${receiver.url}) answered 422 to the output of input 2 of in/0`);
     expect(message).toContain(':alerts:in/0:2:0');
@@ -335,8 +351,7 @@ describe('a refusal for good', () => {
   it('is what a redirect is, and it is not followed', async () => {
     const publisher = await opened();
     receiver.next.push(answer(307, { Location: `${receiver.url}/elsewhere` }));
-    expect(await publisher.publish(step(0, 1))).toMatchObject({
-      outcome: 'fatal',
+    expect((await publishUntil(publisher, step(0, 1), 'fatal')).outcome).toMatchObject({
       cause: { message: expect.stringMatching(/redirects are not followed/) as string },
     });
     expect(receiver.arrived).toHaveLength(1);
@@ -386,7 +401,7 @@ describe('a refusal for good', () => {
       receiver.next.push(answer(400));
       receiver.usual = answer(500);
       const batch = outputBatch([['in/0', 0, 1]], outputs);
-      expect(await publisher.publish(batch)).toMatchObject({ outcome: 'retryable' });
+      await publishUntil(publisher, batch, 'retryable');
       expect(await letters()).toEqual([]);
       receiver.usual = answer(200);
       await publishAll(publisher, batch);
@@ -402,10 +417,10 @@ describe('closing', () => {
     const publisher = await opened();
     receiver.next.push(answer(200), answer(200));
     receiver.usual = silence;
-    const publishing = publisher.publish(step(0, 5));
+    const publishing = publishUntil(publisher, step(0, 5), 'fenced');
     await until(() => receiver.arrived.length === 3);
     await publisher.close();
-    expect(await publishing).toMatchObject({ outcome: 'published', part: { outputs: 2 } });
+    await publishing;
     await until(() => receiver.aborted === 1);
     const next = await create();
     expect(Object.fromEntries(await open(next, 1))).toMatchObject({ 'in/0': 2 });
@@ -415,6 +430,7 @@ describe('closing', () => {
     const publisher = await opened();
     receiver.usual = silence;
     expect(await publisher.publish(step(0, 5))).toMatchObject({ outcome: 'published', part: { outputs: 0 } });
+    await until(() => receiver.arrived.length === 1);
     await publisher.prepare();
     await until(() => receiver.aborted === 1);
     expect(await publisher.publish(step(0, 5))).toMatchObject({ outcome: 'fenced' });

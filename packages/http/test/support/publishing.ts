@@ -90,6 +90,31 @@ export async function publishAll(publisher: Publisher, batch: OutputBatch, most 
   throw new Error(`not published: ${inTheWay.slice(0, 3).map(describe).join(', ')}`);
 }
 
+/** Like `publishAll`, until the wanted outcome comes; and how many outputs were published before it. */
+export async function publishUntil(publisher: Publisher, batch: OutputBatch, wanted: 'retryable' | 'fatal' | 'fenced') {
+  let outputs = 0;
+  let left = batch;
+  for (;;) {
+    const outcome = await publisher.publish(left);
+    if (outcome.outcome === wanted) return { outcome, outputs };
+    if (outcome.outcome === 'retryable') continue;
+    if (outcome.outcome !== 'published' || outcome.part === undefined) throw new Error(describe(outcome));
+    outputs += outcome.part.outputs;
+    left = restOf(left, outcome.part);
+  }
+}
+
+/** Like `publishAll`, until so many outputs are published. */
+export async function publishSome(publisher: Publisher, batch: OutputBatch, count: number): Promise<void> {
+  let left = batch;
+  for (let outputs = 0; outputs < count;) {
+    const outcome = await publisher.publish(left);
+    if (outcome.outcome !== 'published' || outcome.part === undefined) throw new Error(describe(outcome));
+    outputs += outcome.part.outputs;
+    left = restOf(left, outcome.part);
+  }
+}
+
 function describe(outcome: PublishOutcome): string {
   return 'cause' in outcome ? `${outcome.outcome}: ${outcome.cause.message}` : JSON.stringify(outcome);
 }

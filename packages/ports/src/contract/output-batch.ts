@@ -71,16 +71,22 @@ export function outputBatch(
 /** What is left of a batch that was published in part, as a lane would offer it next. */
 export function restOf(batch: OutputBatch, { positions }: PublishedPart): OutputBatch {
   const moves = batch.moves.map((move): PositionMove => ({ ...move, from: positions.get(move.task) ?? move.from }));
+  const left = moves.filter(({ from, to }) => from < to);
   const outputs = (): OutputCursor => {
     const cursor = batch.outputs();
     const next = cursor.next.bind(cursor);
     cursor.next = () => {
-      while (next()) if (cursor.position >= (moves[cursor.task]?.from ?? 0)) return true;
+      while (next()) {
+        const move = moves[cursor.task];
+        if (move === undefined || cursor.position < move.from) continue;
+        cursor.task = left.indexOf(move);
+        return true;
+      }
       return false;
     };
     return cursor;
   };
   let count = 0;
   for (const cursor = outputs(); cursor.next();) count++;
-  return { moves: moves.filter(({ from, to }) => from < to), count, size_bytes: batch.size_bytes, outputs };
+  return { moves: left, count, size_bytes: batch.size_bytes, outputs };
 }
