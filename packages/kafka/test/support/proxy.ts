@@ -16,6 +16,8 @@ export const requests = { produce: 0, fetch: 1, initProducerId: 22, addPartition
 
 export class Proxy {
   readonly address: Address;
+  /** How many requests were refused. */
+  refusals = 0;
   /** Set to see every request: its number. */
   onRequest: (key: number) => void = () => undefined;
   readonly #server: Server;
@@ -24,7 +26,7 @@ export class Proxy {
   #doomed: number | undefined;
   #lost: number | undefined;
   #refused: number | undefined;
-  #held: { readonly key: number; readonly until: Promise<void> } | undefined;
+  #held: { readonly key: number; readonly until: Promise<void>; readonly onHeld: () => void } | undefined;
 
   private constructor(server: Server, address: Address) {
     this.#server = server;
@@ -77,8 +79,8 @@ export class Proxy {
   }
 
   /** The next request of this kind, and what comes after it, is passed on only then. */
-  holdRequest(request: number, until: Promise<void>): void {
-    this.#held = { key: request, until };
+  holdRequest(request: number, until: Promise<void>, onHeld: () => void = () => undefined): void {
+    this.#held = { key: request, until, onHeld };
   }
 
   async close(): Promise<void> {
@@ -122,8 +124,9 @@ export class Proxy {
       if (link.pending.length < length) return;
       const key = link.pending.readInt16BE(4);
       if (this.#held?.key === key) {
-        const { until } = this.#held;
+        const { until, onHeld } = this.#held;
         this.#held = undefined;
+        onHeld();
         link.client.pause();
         void until.then(() => {
           this.#passOn(link);
@@ -132,6 +135,7 @@ export class Proxy {
         return;
       }
       this.onRequest(key);
+      if (this.#refused === key) this.refusals++;
       if (this.#lost === key || this.#refused === key) {
         this.#lost = undefined;
         link.client.destroy();
