@@ -24,6 +24,7 @@ const packages = [
   'lane',
   'control',
   'postgres',
+  'kafka',
   'zookeeper',
   'files',
   'http',
