@@ -53,11 +53,23 @@ export class PositionsTail {
    * @throws TandemError, BrokerError, ConnectionLost.
    */
   async catchUp(limit_ms: number): Promise<PublishedRecord | undefined> {
+    return await this.#readTo(readUncommitted, limit_ms);
+  }
+
+  /**
+   * Reads all that has been committed by now, up to the first transaction that is still open: nobody has been fenced,
+   * and that of a node that was killed may stay open for long. @throws as `catchUp`.
+   */
+  async look(limit_ms: number): Promise<PublishedRecord | undefined> {
+    return await this.#readTo(readCommitted, limit_ms);
+  }
+
+  async #readTo(isolation: number, limit_ms: number): Promise<PublishedRecord | undefined> {
     const end_ms = this.#cluster.clock.now_ms() + limit_ms;
     const until = await persistently(this.#cluster, { topic: this.#topic }, limit_ms, async () => {
       // Asked for together. Only the question for the end is refused by a new leader that does not know yet how far
       // the old one was; what the fetch shows may be short of it.
-      const asking = this.#askEnd();
+      const asking = this.#askEnd(isolation);
       const reading = this.#progress === undefined ? undefined : this.#readOn('requests', 0);
       const [end] = await Promise.all([asking, reading]);
       return end;
@@ -101,13 +113,8 @@ export class PositionsTail {
     return persistently(this.#cluster, { topic: this.#topic }, left_ms, attempt);
   }
 
-  async #askEnd(): Promise<number> {
-    const question = {
-      topic: this.#topic,
-      partition: this.#partition,
-      timestamp: latestOffset,
-      isolation: readUncommitted,
-    };
+  async #askEnd(isolation: number): Promise<number> {
+    const question = { topic: this.#topic, partition: this.#partition, timestamp: latestOffset, isolation };
     return await askOffset(this.#cluster, question, 'requests');
   }
 

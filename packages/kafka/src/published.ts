@@ -67,7 +67,7 @@ async function readLanes(cluster: Cluster, topic: string): Promise<StoredLane[]>
   }
   const lanes: StoredLane[] = [];
   for (let lane = 0; lane < partitions; lane++) {
-    const record = await new PositionsTail(cluster, topic, lane).catchUp(limit_ms);
+    const record = await new PositionsTail(cluster, topic, lane).look(limit_ms);
     if (record !== undefined) lanes.push({ lane, ...record });
   }
   return lanes;

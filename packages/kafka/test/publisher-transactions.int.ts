@@ -2,7 +2,7 @@
 import { asEpoch, asPosition } from '@tandem/pair';
 import type { Publisher } from '@tandem/ports';
 import { outputBatch, type NewOutput } from '@tandem/ports/contract';
-import { positionsTopic, type PublisherOptions } from '@tandem/kafka';
+import { highestPublished, positionsTopic, readPublished, type PublisherOptions } from '@tandem/kafka';
 import { describeWithStack } from '@tandem/stack';
 import { randomBytes } from 'node:crypto';
 import { Cluster } from '../src/cluster.ts';
@@ -105,6 +105,10 @@ describeWithStack(
       const publishing = dead.publish(step(5, 8, () => 'never committed'));
       await until(() => link.proxies.some((proxy) => proxy.refusals > 0));
       for (const proxy of link.proxies) proxy.die();
+      // Whoever only looks does not wait for it either.
+      const target = { system: kafka.system(), clock, pair };
+      expect(await highestPublished(target, app)).toBe(1);
+      expect((await readPublished(target, app)).map(({ positions }) => positions.get('in/0'))).toEqual([5]);
       const next = await opened(2);
       expect((await next.readBack()).positions.get('in/0')).toBe(5);
       expect(await next.publish(step(5, 6))).toEqual({ outcome: 'published' });
