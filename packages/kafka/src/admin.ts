@@ -33,7 +33,7 @@ export async function withAdmin<T>(system: KafkaSystem, work: (admin: Admin) => 
 }
 
 async function encryption({ tls }: KafkaSystem): Promise<Pick<KafkaConfig, 'ssl'>> {
-  if (typeof tls === 'boolean') return tls ? { ssl: true } : {};
+  if (tls === undefined) return {};
   const read = async (file: string | undefined): Promise<Buffer | undefined> =>
     file === undefined ? undefined : await readFile(file);
   try {

@@ -7,24 +7,22 @@ const brokerPattern = /^(\[[0-9a-fA-F:.]+\]|[^:/\s[\]]+):([1-9]\d{0,4})$/;
 const file = (what: string) => z.string().min(1).optional().describe(`Path of a PEM file: ${what}.`);
 
 const tls = z
-  .union([
-    z.boolean(),
-    z
-      .strictObject({
-        ca: file('the authorities that brokers are checked against. Default: those that Node.js knows'),
-        cert: file("this client's certificate, where brokers ask for one"),
-        key: file("the certificate's private key"),
-        passphrase: z.string().min(1).optional().describe('Of the private key.'),
-        serverName: z
-          .string()
-          .min(1)
-          .optional()
-          .describe("Name that brokers' certificates are checked for. Default: the host connected to."),
-      })
-      .refine(({ cert, key }) => (cert === undefined) === (key === undefined), 'needs both cert and key, or neither'),
-  ])
-  .default(false)
-  .describe('Encrypted connections: true, or with which certificates.');
+  .strictObject({
+    ca: file('the authorities that brokers are checked against. Default: those that Node.js knows'),
+    cert: file("this client's certificate, where brokers ask for one"),
+    key: file("the certificate's private key"),
+    passphrase: z.string().min(1).optional().describe('Of the private key. Never shown.'),
+    serverName: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("Name that brokers' certificates are checked for. Default: the host connected to."),
+  })
+  .refine(({ cert, key }) => (cert === undefined) === (key === undefined), 'needs both cert and key, or neither')
+  .optional()
+  .describe(
+    'Encrypted connections; `{}` is enough where Node.js knows the authority. Without it nothing is encrypted.',
+  );
 
 const sasl = z
   .strictObject({
@@ -115,8 +113,7 @@ export type KafkaSinkBinding = z.infer<typeof kafkaSinkSchema>;
 
 /** Values that must never be shown. */
 export function kafkaSecrets({ tls: encryption, sasl: login }: KafkaSystem): readonly string[] {
-  const passphrase = typeof encryption === 'boolean' ? undefined : encryption.passphrase;
-  return [passphrase, login?.password, login?.token].filter((secret) => secret !== undefined);
+  return [encryption?.passphrase, login?.password, login?.token].filter((secret) => secret !== undefined);
 }
 
 /** `kafka1:9092` or `[::1]:9092`. */

@@ -41,8 +41,7 @@ export async function connectionSettings(
 ): Promise<ConnectionSettings> {
   const { tls, sasl, clientId } = system;
   const settings = { clock, clientId, ...limits, ...(sasl !== undefined && { sasl: saslOptions(sasl) }) };
-  if (tls === false) return settings;
-  if (tls === true) return { ...settings, tls: {}, tlsServerName: true };
+  if (tls === undefined) return settings;
   const [ca, cert, key] = await Promise.all([tls.ca, tls.cert, tls.key].map(readPem));
   return {
     ...settings,

@@ -7,7 +7,6 @@ describe('the configuration of Kafka', () => {
       brokers: ['kafka1:9092', '[::1]:9093'],
       client: 'native',
       clientId: 'tandem',
-      tls: false,
       transactionTimeout: 10_000,
     });
     expect(parseBroker('kafka1:9092')).toEqual({ host: 'kafka1', port: 9092 });
@@ -23,7 +22,7 @@ describe('the configuration of Kafka', () => {
     });
     expect(system).toMatchObject({ transactionTimeout: 30_000, sasl: { mechanism: 'scram-sha-512' } });
     expect(kafkaSecrets(system)).toEqual(['of the key', 'of the user']);
-    const bearer = { brokers: ['k:1'], tls: true, sasl: { mechanism: 'oauthbearer', token: 'a token' } };
+    const bearer = { brokers: ['k:1'], tls: {}, sasl: { mechanism: 'oauthbearer', token: 'a token' } };
     expect(kafkaSecrets(kafkaSystemSchema.parse(bearer))).toEqual(['a token']);
   });
 
