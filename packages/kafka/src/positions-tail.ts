@@ -87,14 +87,14 @@ export class PositionsTail {
 
   /** Reads what has been committed since, without waiting for anything. @throws as `catchUp`. */
   async readOn(limit_ms: number): Promise<PublishedRecord | undefined> {
-    if (this.#progress === undefined) return await this.catchUp(limit_ms);
+    if (this.#progress === undefined) return await this.look(limit_ms);
     await persistently(this.#cluster, { topic: this.#topic }, limit_ms, () => this.#readOn('requests', 0));
     return this.last;
   }
 
   /** Waits for what is committed next, at most `wait_ms`; does not try again. @throws as `catchUp`. */
   async waitForNext(wait_ms: number, limit_ms: number): Promise<PublishedRecord | undefined> {
-    if (this.#progress === undefined) return await this.catchUp(limit_ms);
+    if (this.#progress === undefined) return await this.look(limit_ms);
     try {
       await this.#readOn('follow', wait_ms);
       return this.last;
