@@ -1,4 +1,5 @@
-// Runs a Java program of one source file against the fetched jars: for tests of compatibility with Kafka's own clients.
+// Runs a Java program of one source file against the fetched jars, or one that is in them: for tests of compatibility
+// with Kafka's own clients and tools.
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -10,8 +11,8 @@ import { stackFolder } from './place.ts';
 import { run } from './program.ts';
 
 export interface JavaProgram {
-  /** A file whose name is that of its class with `main`, without a package. */
-  readonly source: string;
+  /** A file whose name is that of its class with `main`, without a package; or the full name of such a class in the jars. */
+  readonly source: string | { readonly main: string };
   /** Default kafka-4.1. */
   readonly jars?: JarSet;
   /** Default one minute; then it is killed. */
@@ -39,9 +40,11 @@ export async function runJava(
 ): Promise<JavaResult> {
   const lib = await fetchJars(program.jars ?? 'kafka-4.1');
   const { program: java } = await requireJava();
-  const classes = await compile(java, program.source, lib);
-  const classpath = [classes, path.join(lib, '*')].join(path.delimiter);
-  const main = path.basename(program.source, '.java');
+  const { source } = program;
+  const jars = path.join(lib, '*');
+  const isFile = typeof source === 'string';
+  const classpath = isFile ? [await compile(java, source, lib), jars].join(path.delimiter) : jars;
+  const main = isFile ? path.basename(source, '.java') : source.main;
   const jvm = [
     '-Xmx256m',
     '-XX:+UseSerialGC',

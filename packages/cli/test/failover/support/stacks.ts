@@ -41,14 +41,22 @@ export function onEachStack(tests: (stack: StackName) => void): void {
   );
 }
 
-/** `url`: of the database; default a fresh one of the shared server. */
-export async function surround(stack: StackName, url?: string): Promise<Surroundings> {
+/** Servers of a test's own, which it may do with as it likes. */
+export interface OwnServers {
+  readonly bootstrap: string;
+  readonly zookeeper: string;
+  /** Of topics that the test makes; default: as the brokers have it. */
+  readonly replication?: number;
+}
+
+/** `url`: of the database; default a fresh one of the shared server. `servers`: default the shared ones. */
+export async function surround(stack: StackName, url?: string, servers?: OwnServers): Promise<Surroundings> {
   const database = url === undefined ? await (await sharedTestServer()).createDatabase() : undefined;
   const databaseUrl = url ?? database?.url ?? '';
   const drop = async (): Promise<void> => {
     await database?.drop();
   };
-  return stack === 'postgres' ? inDatabase(databaseUrl, drop) : await inKafka(databaseUrl, drop);
+  return stack === 'postgres' ? inDatabase(databaseUrl, drop) : await inKafka(databaseUrl, drop, servers);
 }
 
 function inDatabase(url: string, drop: () => Promise<void>): Surroundings {
@@ -85,11 +93,11 @@ function inDatabase(url: string, drop: () => Promise<void>): Surroundings {
   };
 }
 
-async function inKafka(url: string, drop: () => Promise<void>): Promise<Surroundings> {
+async function inKafka(url: string, drop: () => Promise<void>, servers: OwnServers | undefined): Promise<Surroundings> {
   const run = `failover-${randomBytes(4).toString('hex')}`;
-  const { bootstrap } = await sharedTestKafka();
-  const { address } = await sharedTestZooKeeper();
-  const logs = new KafkaLogs({ bootstrap, prefix: `${run}-` });
+  const { bootstrap, replication } = servers ?? { ...(await sharedTestKafka()), replication: undefined };
+  const address = servers?.zookeeper ?? (await sharedTestZooKeeper()).address;
+  const logs = new KafkaLogs({ bootstrap, prefix: `${run}-`, ...(replication !== undefined && { replication }) });
   const znodes = await Znodes.open(address);
   const folder = `/${run}/tandem/${pairName}`;
   return {

@@ -4,11 +4,20 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { Pair, partitionOf, until, waitFor, type AppBinding, type LogRecord, type PairOptions } from '@tandem/harness';
+import {
+  Pair,
+  partitionOf,
+  until,
+  waitFor,
+  type AppBinding,
+  type LogRecord,
+  type Logs,
+  type PairOptions,
+} from '@tandem/harness';
 import pg from 'pg';
 import { Feed } from './feed.ts';
 import { countingReference, firstDifference, type Output } from './reference.ts';
-import { pairName, surround, type Holder, type StackName, type Surroundings } from './stacks.ts';
+import { pairName, surround, type Holder, type OwnServers, type StackName, type Surroundings } from './stacks.ts';
 
 const root = path.resolve(__dirname, '../../../../..');
 const appModule = path.join(__dirname, 'apps.ts');
@@ -28,6 +37,8 @@ export interface StageOptions {
   readonly stack?: StackName;
   /** Default: a fresh database of the shared server. */
   readonly url?: string;
+  /** Default: the shared ones. */
+  readonly servers?: OwnServers;
   readonly apps?: readonly StagedApp[];
   readonly nodes?: readonly string[];
   readonly settings?: Readonly<Record<string, unknown>>;
@@ -81,7 +92,7 @@ export class Stage {
   /** Nothing is started yet. */
   static async open(options: StageOptions = {}): Promise<Stage> {
     const folder = await mkdtemp(path.join(tmpdir(), 'tandem-failover-'));
-    const surroundings = await surround(options.stack ?? 'postgres', options.url);
+    const surroundings = await surround(options.stack ?? 'postgres', options.url, options.servers);
     const { url, logs, zookeeper } = surroundings;
     const apps = options.apps ?? [{ name: 'tally', input: 'in' }];
     const pair = await Pair.create({
@@ -110,6 +121,10 @@ export class Stage {
     }
     stage.onClose(() => pair.kill());
     return stage;
+  }
+
+  get logs(): Logs {
+    return this.#surroundings.logs;
   }
 
   /** Undone in reverse order by `close`. */
@@ -219,7 +234,12 @@ export class Stage {
 
   /** How far the committed ends of a log have come; where the log has markers, they count too. */
   async logEnd(log: string): Promise<number> {
-    const ends = await this.#surroundings.logs.ends(log, partitions);
+    const ask = () => this.#surroundings.logs.ends(log, partitions);
+    const ends = this.serverGoesAway
+      ? await waitFor(`the ends of ${log} are told`, { limit_ms: 60_000, pause_ms: 100 }, () =>
+          ask().catch(() => undefined),
+        )
+      : await ask();
     return ends.reduce((sum, end) => sum + end, 0);
   }
 

@@ -9,7 +9,8 @@ export class Znodes {
   }
 
   static async open(address: string): Promise<Znodes> {
-    const client = zookeeper.createClient(address, { sessionTimeout: 10_000, spinDelay: 100, retries: 3 });
+    // Longer than a test keeps its server away: the library's client is of no use once its session has expired.
+    const client = zookeeper.createClient(address, { sessionTimeout: 60_000, spinDelay: 100, retries: 3 });
     await new Promise<void>((resolve) => {
       client.once('connected', resolve);
       client.connect();
