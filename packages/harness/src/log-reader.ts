@@ -124,7 +124,7 @@ export class LogReader {
   }
 }
 
-/** All records of one partition that are committed now, in order, page by page. */
+/** All records of one partition that are committed now, in order, page by page. @throws where an offset is missing. */
 export async function* readLog(
   client: pg.Client,
   log: string,
@@ -142,6 +142,13 @@ export async function* readLog(
     const records = rows.map(toRecord);
     const last = records.at(-1);
     if (last === undefined) return;
+    for (const [index, { offset }] of records.entries()) {
+      if (offset !== next + index) {
+        throw new Error(
+          `log ${log}: offset ${offset.toString()} came where ${(next + index).toString()} was due in partition ${partition.toString()}`,
+        );
+      }
+    }
     yield records;
     next = last.offset + 1;
   }

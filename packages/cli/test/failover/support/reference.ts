@@ -33,8 +33,8 @@ export function firstDifference(found: readonly LogRecord[], expected: readonly 
   for (let at = 0; at < Math.max(found.length, expected.length); at++) {
     const here = found[at];
     const due = expected[at];
-    if (here?.offset === at && here.key === due?.key && here.value === due.value) continue;
-    const where = `offset ${at.toString()} of ${expected.length.toString()} (${found.length.toString()} are there)`;
+    if (here !== undefined && here.key === due?.key && here.value === due.value) continue;
+    const where = `output ${at.toString()} of ${expected.length.toString()} (${found.length.toString()} are there)`;
     return `${where}: due ${show(due)}, found ${show(here)}${explain(found, expected, at)}`;
   }
   return undefined;
