@@ -74,6 +74,16 @@ function keepPlaces({ onResolve, onLoad, resolve }, transform) {
   onResolve({ filter: /^@platformatic\/wasm-utils$/ }, ({ path: imported, resolveDir, kind }) =>
     resolve(`${imported}/bundled`, { resolveDir, kind }),
   );
+  // Its modules do nothing but declare: those that are not used are left out.
+  onResolve(
+    { filter: /^(@platformatic\/kafka$|\.\.?\/)/ },
+    async ({ path: imported, importer, resolveDir, kind, pluginData }) => {
+      const isOurs = imported === '@platformatic/kafka' || /[\\/]@platformatic[\\/]kafka[\\/]/.test(importer);
+      if (!isOurs || pluginData === keepPlaces) return undefined;
+      const found = await resolve(imported, { importer, resolveDir, kind, pluginData: keepPlaces });
+      return found.errors.length > 0 ? undefined : { path: found.path, sideEffects: false };
+    },
+  );
   onLoad({ filter: /\.ts$/ }, async ({ path: file }) => {
     const text = readFileSync(file, 'utf8');
     if (!text.includes('import.meta.url')) return undefined;

@@ -2,8 +2,9 @@
 // connection per broker and purpose. What it knows is asked for again when it turns out to be stale.
 import { TandemError, type Clock } from '@tandem/ports';
 import { FindCoordinatorKeyTypes, type metadataV12 } from '@platformatic/kafka';
-import { parseBroker, type KafkaSystem } from './configuration.ts';
-import { BrokerConnection, connectionSettings, type Address, type ConnectionSettings } from './connection.ts';
+import { parseBroker, type Address } from './broker-address.ts';
+import type { KafkaSystem } from './configuration.ts';
+import { BrokerConnection, connectionSettings, type ConnectionSettings } from './connection.ts';
 import { BrokerError, ConnectionLost, unreachable, errorName } from './errors.ts';
 import { findCoordinator, metadata, type Request } from './protocol.ts';
 

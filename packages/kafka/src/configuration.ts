@@ -1,8 +1,7 @@
 // What a user writes about Kafka, checked by these schemas; the configuration reference is made from them.
 import { duration } from '@tandem/ports/configuration';
 import { z } from 'zod';
-
-const brokerPattern = /^(\[[0-9a-fA-F:.]+\]|[^:/\s[\]]+):([1-9]\d{0,4})$/;
+import { brokerPattern } from './broker-address.ts';
 
 const file = (what: string) => z.string().min(1).optional().describe(`Path of a PEM file: ${what}.`);
 
@@ -114,11 +113,4 @@ export type KafkaSinkBinding = z.infer<typeof kafkaSinkSchema>;
 /** Values that must never be shown. */
 export function kafkaSecrets({ tls: encryption, sasl: login }: KafkaSystem): readonly string[] {
   return [encryption?.passphrase, login?.password, login?.token].filter((secret) => secret !== undefined);
-}
-
-/** `kafka1:9092` or `[::1]:9092`. */
-export function parseBroker(text: string): { readonly host: string; readonly port: number } {
-  const match = brokerPattern.exec(text);
-  if (match === null) throw new RangeError(`'${text}' is no broker`);
-  return { host: (match[1] ?? '').replace(/^\[|\]$/g, ''), port: Number(match[2]) };
 }

@@ -9,14 +9,10 @@ import {
   type ConnectionOptions,
   type SASLOptions,
 } from '@platformatic/kafka';
+import type { Address } from './broker-address.ts';
 import type { KafkaSystem } from './configuration.ts';
 import { asKafkaError, ConnectionLost, reasonOf } from './errors.ts';
 import type { Request } from './protocol.ts';
-
-export interface Address {
-  readonly host: string;
-  readonly port: number;
-}
 
 export interface ConnectionSettings {
   readonly clock: Clock;

@@ -1,5 +1,5 @@
 import { kafkaSecrets, kafkaSinkSchema, kafkaSourceSchema, kafkaSystemSchema } from '@tandem/kafka';
-import { parseBroker } from '../src/configuration.ts';
+import { parseBroker } from '../src/broker-address.ts';
 
 describe('the configuration of Kafka', () => {
   it('needs brokers only', () => {

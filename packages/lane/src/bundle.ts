@@ -5,6 +5,7 @@ import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { TandemError } from '@tandem/ports';
 import * as esbuild from 'esbuild';
+import { bundledPackages } from './bundled-packages.ts';
 import type { AppBundle } from './description.ts';
 import { OutsidePackages } from './outside-packages.ts';
 import { sourceMapFile } from './source-places.ts';
@@ -70,7 +71,7 @@ export async function bundleApp(options: BundleOptions): Promise<AppBundle> {
       absWorkingDir: ownFolder,
       external: never,
       banner: { js: requireBanner },
-      plugins: [outside.plugin(), appAsModule(app, options.module), selfContained],
+      plugins: [outside.plugin(), appAsModule(app, options.module), bundledPackages],
     });
     const map = built.outputFiles.find((file) => file.path.endsWith('.map'));
     const code = built.outputFiles.find((file) => file !== map);
@@ -156,21 +157,6 @@ function appAsModule(contents: string, module: string): esbuild.Plugin {
     },
   };
 }
-
-/** Packages that look for files of their own beside them, and what holds the same in itself. */
-const inOnePiece: Readonly<Record<string, string>> = {
-  '@platformatic/wasm-utils': '@platformatic/wasm-utils/bundled',
-};
-
-const selfContained: esbuild.Plugin = {
-  name: 'tandem-self-contained',
-  setup(build) {
-    const names = Object.keys(inOnePiece).join('|');
-    build.onResolve({ filter: new RegExp(`^(${names})$`) }, ({ path: imported, resolveDir, kind }) =>
-      build.resolve(inOnePiece[imported] ?? imported, { resolveDir, kind }),
-    );
-  },
-};
 
 function asBuildError(error: unknown, module: string): unknown {
   const failure = error as Partial<esbuild.BuildFailure>;

@@ -4,7 +4,7 @@ import { kafkaSystemSchema, type KafkaSystem } from '@tandem/kafka';
 import { sharedTestKafka } from '@tandem/stack';
 import { randomBytes } from 'node:crypto';
 import { Kafka, logLevel, type Admin, type Consumer, type IHeaders, type Producer } from 'kafkajs';
-import type { Address } from '../../src/connection.ts';
+import type { Address } from '../../src/broker-address.ts';
 import { until } from './clock.ts';
 import { Proxy } from './proxy.ts';
 

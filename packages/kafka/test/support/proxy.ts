@@ -1,6 +1,6 @@
 // A TCP link to a broker that can be cut in the ways that networks are: loudly, or around a request of a given kind.
 import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
-import type { Address } from '../../src/connection.ts';
+import type { Address } from '../../src/broker-address.ts';
 
 interface Link {
   readonly client: Socket;
