@@ -1,9 +1,13 @@
 // Administration by kafkajs: topics made and looked at, on the main thread only. Lanes do without it.
 import { readFile } from 'node:fs/promises';
 import { TandemError } from '@tandem/ports';
-import { ConfigResourceTypes, Kafka, logLevel, type Admin, type KafkaConfig, type SASLOptions } from 'kafkajs';
+import kafkajs, { type Admin, type ConfigResourceTypes, type KafkaConfig, type SASLOptions } from 'kafkajs';
 import type { KafkaSystem } from './configuration.ts';
 import { reasonOf } from './errors.ts';
+
+// CommonJS, whose exports Node.js does not find by name.
+const { Kafka, logLevel } = kafkajs;
+export const resourceTypes = kafkajs.ConfigResourceTypes;
 
 const connectLimit_ms = 5000;
 const requestLimit_ms = 10_000;
@@ -98,7 +102,7 @@ export async function describeTopics(
     described.set(name, {
       partitions: partitions.length,
       replication: Math.min(...partitions.map(({ replicas }) => replicas.length)),
-      settings: await settingsOf(admin, ConfigResourceTypes.TOPIC, name),
+      settings: await settingsOf(admin, resourceTypes.TOPIC, name),
     });
   }
   return described;

@@ -1,7 +1,7 @@
 // Looks at a cluster for tandem doctor: brokers and topics as a pair uses them, by kafkajs on the main thread.
 import type { Clock, DoctorFinding } from '@tandem/ports';
-import { ConfigResourceTypes, type Admin } from 'kafkajs';
-import { describeTopics, settingsOf, withAdmin } from './admin.ts';
+import type { Admin } from 'kafkajs';
+import { describeTopics, resourceTypes, settingsOf, withAdmin } from './admin.ts';
 import { clusterDefaults } from './cluster.ts';
 import type { KafkaSinkBinding, KafkaSourceBinding, KafkaSystem } from './configuration.ts';
 import type { Address } from './broker-address.ts';
@@ -70,9 +70,7 @@ async function brokersOf(admin: Admin, connecting: ConnectionSettings): Promise<
   return await Promise.all(
     brokers.map(async ({ nodeId, host, port }) => ({
       address: `${host}:${String(port)}`,
-      settings: await settingsOf(admin, ConfigResourceTypes.BROKER, String(nodeId)).catch(
-        () => new Map<string, string>(),
-      ),
+      settings: await settingsOf(admin, resourceTypes.BROKER, String(nodeId)).catch(() => new Map<string, string>()),
       unspoken: await unspokenBy({ host, port }, connecting),
     })),
   );
