@@ -20,6 +20,8 @@ export interface KafkaLogsOptions {
 /** Fetches without news after which what was committed has been read. */
 const quietFetches = 3;
 const fetchWait_ms = 50;
+/** How long another broker may have become the leader before that is noticed. */
+const leaderLook_ms = 1000;
 const readyLimit_ms = 15_000;
 const isolationReadCommitted = 1;
 
@@ -72,7 +74,8 @@ export class KafkaLogs implements Logs {
     // Idempotent: a broker that goes away does not make it append twice.
     const producer = this.#kafka.producer({ idempotent: true, maxInFlightRequests: 1, allowAutoTopicCreation: false });
     await producer.connect();
-    return new KafkaAppender(producer, this.topic(log), partitions);
+    const isCluster = this.#options.bootstrap.includes(',');
+    return new KafkaAppender(producer, this.topic(log), partitions, isCluster);
   }
 
   async watch(options: WatchOptions): Promise<{ close(): Promise<void> }> {
@@ -83,6 +86,9 @@ export class KafkaLogs implements Logs {
     const found: (readonly LogRecord[])[] = [];
     let quiet = 0;
     let failure: Error | undefined;
+    // News from other brokers says nothing of what this one has.
+    let leader = await this.#leaderOf(log, partition);
+    let looked_ms = performance.now();
     const consumer = await this.#consume({
       log,
       partitions: partition + 1,
@@ -92,11 +98,18 @@ export class KafkaLogs implements Logs {
         found.push(records);
       },
       onFailure: (error) => (failure = error),
-      onFetched: () => quiet++,
+      onFetched: (node) => {
+        // Text, whatever its type says.
+        if (String(node) === String(leader)) quiet++;
+      },
     });
     try {
       while (quiet < quietFetches || found.length > 0) {
         if (failure !== undefined) throw failure;
+        if (performance.now() - looked_ms > leaderLook_ms) {
+          leader = await this.#leaderOf(log, partition);
+          looked_ms = performance.now();
+        }
         const page = found.shift();
         if (page === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
         else yield page;
@@ -134,6 +147,11 @@ export class KafkaLogs implements Logs {
     this.#ends = undefined;
   }
 
+  async #leaderOf(log: string, partition: number): Promise<number | undefined> {
+    const { topics } = await (await this.#connectedAdmin()).fetchTopicMetadata({ topics: [this.topic(log)] });
+    return topics[0]?.partitions.find(({ partitionId }) => partitionId === partition)?.leader;
+  }
+
   async #connectedAdmin(): Promise<Admin> {
     this.#admin ??= (async () => {
       const admin = this.#kafka.admin();
@@ -145,7 +163,7 @@ export class KafkaLogs implements Logs {
 
   /** Reads from the beginning, without ever committing a position. */
   async #consume(
-    options: WatchOptions & { readonly only?: number; readonly onFetched?: () => void },
+    options: WatchOptions & { readonly only?: number; readonly onFetched?: (node: number) => void },
   ): Promise<{ close(): Promise<void> }> {
     const topic = this.topic(options.log);
     const consumer = this.#kafka.consumer({
@@ -163,7 +181,7 @@ export class KafkaLogs implements Logs {
       if (!payload.restart) fail(payload.error);
     });
     const { FETCH } = consumer.events;
-    consumer.on(FETCH, () => options.onFetched?.());
+    consumer.on(FETCH, ({ payload }) => options.onFetched?.(payload.nodeId));
     const eachBatch = ({ batch }: EachBatchPayload): Promise<void> => {
       const at_ms = performance.now();
       const { partition } = batch;
@@ -216,10 +234,12 @@ class KafkaAppender implements LogAppender {
   readonly #producer: Producer;
   readonly #topic: string;
   readonly #partitions: number;
+  readonly #isCluster: boolean;
   #waiting: Waiting[] = [];
   #round = 0;
 
-  constructor(producer: Producer, topic: string, partitions: number) {
+  constructor(producer: Producer, topic: string, partitions: number, isCluster: boolean) {
+    this.#isCluster = isCluster;
     this.#producer = producer;
     this.#topic = topic;
     this.#partitions = partitions;
@@ -237,7 +257,22 @@ class KafkaAppender implements LogAppender {
   async flush(): Promise<void> {
     const messages = this.#waiting;
     this.#waiting = [];
-    if (messages.length > 0) await this.#producer.send({ topic: this.#topic, acks: -1, messages });
+    if (messages.length === 0) return;
+    const send = (some: Waiting[]) => this.#producer.send({ topic: this.#topic, acks: -1, messages: some });
+    if (!this.#isCluster) {
+      await send(messages);
+      return;
+    }
+    // kafkajs never sends, and yet confirms, what moves while it tries again to a broker that has answered already:
+    // each partition is sent by itself.
+    const byPartition = new Map<number, Waiting[]>();
+    for (const message of messages) {
+      const same = byPartition.get(message.partition);
+      if (same === undefined) byPartition.set(message.partition, [message]);
+      else same.push(message);
+    }
+    const sent = await Promise.allSettled([...byPartition.values()].map(send));
+    for (const one of sent) if (one.status === 'rejected') throw one.reason;
   }
 
   async close(): Promise<void> {
