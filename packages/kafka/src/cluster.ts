@@ -86,11 +86,11 @@ export class Cluster {
     return await asking;
   }
 
-  /** The broker that leads a partition. @throws BrokerError `LEADER_NOT_AVAILABLE`. */
+  /** The broker that leads a partition. @throws BrokerError `LEADER_NOT_AVAILABLE`, ConnectionLost, TandemError. */
   async leader(name: string, partition: number): Promise<number> {
     const known = this.#topics.get(name)?.leaders[partition];
     if (known !== undefined && this.#brokers.has(known)) return known;
-    const found = (await this.refresh(name)).leaders[partition];
+    const found = (await asLost(this.refresh(name))).leaders[partition];
     if (found === undefined) throw new BrokerError('Metadata', 'LEADER_NOT_AVAILABLE');
     return found;
   }
@@ -106,7 +106,7 @@ export class Cluster {
     const known = this.#coordinators.get(key);
     if (known !== undefined) return known;
     const type = of === 'group' ? FindCoordinatorKeyTypes.GROUP : FindCoordinatorKeyTypes.TRANSACTION;
-    const connection = await this.anyConnection();
+    const connection = await asLost(this.anyConnection());
     const answer = await connection.send(findCoordinator, [type, [id]]);
     const found = answer.coordinators[0];
     if (found === undefined) throw new BrokerError('FindCoordinator', 'COORDINATOR_NOT_AVAILABLE');
@@ -246,6 +246,16 @@ export class Cluster {
       if (thrown instanceof ConnectionLost) throw unreachable(this.#system.brokers, thrown);
       throw thrown;
     }
+  }
+}
+
+/** In the midst of work it is no more than a lost connection: asked again for as long as the work may take. */
+async function asLost<T>(asking: Promise<T>): Promise<T> {
+  try {
+    return await asking;
+  } catch (thrown) {
+    if (!(thrown instanceof TandemError) || thrown.code !== 'kafka-unreachable') throw thrown;
+    throw new ConnectionLost(thrown.message, { cause: thrown, unsent: true });
   }
 }
 

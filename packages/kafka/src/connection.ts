@@ -20,7 +20,8 @@ export interface ConnectionSettings {
   readonly connectLimit_ms: number;
   readonly requestLimit_ms: number;
   readonly tls?: ConnectionOptions['tls'];
-  readonly tlsServerName?: string | boolean;
+  /** Undefined: the host connected to. */
+  readonly tlsServerName?: string;
   readonly sasl?: SASLOptions;
 }
 
@@ -47,7 +48,7 @@ export async function connectionSettings(
       ...(key !== undefined && { key }),
       ...(tls.passphrase !== undefined && { passphrase: tls.passphrase }),
     },
-    tlsServerName: tls.serverName ?? true,
+    ...(tls.serverName !== undefined && { tlsServerName: tls.serverName }),
   };
 }
 

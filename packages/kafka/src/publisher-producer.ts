@@ -35,7 +35,10 @@ export class BatchRefused extends BrokerError {
 /** Sequence numbers start again after this one. */
 const sequences = 2 ** 31;
 const newcomer = { id: -1n, epoch: -1 };
+/** How long a leader may wait for its copies. */
 const produceAnswer_ms = 5000;
+/** A broker that hangs is to be noticed before the transaction runs out of time. */
+const answerLimit_ms = 6000;
 
 export class Producer {
   readonly #options: ProducerOptions;
@@ -71,7 +74,9 @@ export class Producer {
       verifyOnly: false,
       topics: topics.map(({ name, partitions }) => ({ name, partitions: [...partitions] })),
     };
-    await this.#atCoordinator(limit_ms, (connection) => connection.send(addPartitionsToTxn, [[transaction]]));
+    await this.#atCoordinator(limit_ms, (connection) =>
+      connection.send(addPartitionsToTxn, [[transaction]], answerLimit_ms),
+    );
   }
 
   /**
@@ -107,7 +112,7 @@ export class Producer {
     const { transactionalId } = this.#options;
     const { id, epoch } = this.#identity;
     await this.#atCoordinator(limit_ms, (connection) =>
-      connection.send(endTxn, [transactionalId, id, epoch, how === 'commit']),
+      connection.send(endTxn, [transactionalId, id, epoch, how === 'commit'], answerLimit_ms),
     );
     this.#isBegun = false;
   }
@@ -131,7 +136,7 @@ export class Producer {
   async #initialise(known: typeof newcomer, limit_ms: number): Promise<void> {
     const { transactionalId, transactionTimeout_ms } = this.#options;
     const answer = await this.#atCoordinator(limit_ms, (connection) =>
-      connection.send(initProducerId, [transactionalId, transactionTimeout_ms, known.id, known.epoch]),
+      connection.send(initProducerId, [transactionalId, transactionTimeout_ms, known.id, known.epoch], answerLimit_ms),
     );
     this.#identity = { id: answer.producerId, epoch: answer.producerEpoch };
     this.#sequences.clear();
@@ -186,7 +191,7 @@ export class Producer {
         partitions.push({ partition: batch.partition, records: this.#finish(batch) });
       }
       const request = [...topics].map(([topic, partitions]) => ({ topic, partitions }));
-      const answer = await connection.send(produce, [transactionalId, produceAnswer_ms, request]);
+      const answer = await connection.send(produce, [transactionalId, produceAnswer_ms, request], answerLimit_ms);
       return batches.map((batch) => ({ batch, failure: failureIn(batch, answer.partitions) }));
     } catch (thrown) {
       const failure = failureOf(thrown);

@@ -26,6 +26,7 @@ import { Outputs, type PartitionBatch } from './publisher-outputs.ts';
 import { Producer } from './publisher-producer.ts';
 import { rehearse } from './publisher-rehearsal.ts';
 import { Transaction, type TransactionOutcome } from './publisher-transaction.ts';
+import { persistently } from './retrying.ts';
 
 export interface PublisherSettings {
   /** How long the steps before the commit are tried; then the transaction is undone and may be tried again. */
@@ -119,10 +120,15 @@ export class KafkaPublisher implements Publisher {
     if (this.#found === undefined) await this.layout();
     const { scope, system } = this.#options;
     const id = transactionalIdOf(scope);
+    const { readLimit_ms } = this.#settings;
+    // Leaders and coordinators move while nobody asks them for anything.
     if (this.#opening === undefined) this.#cluster.forgetCoordinator('transaction', id);
+    await Promise.all(this.#topics().map((topic) => this.#cluster.refresh(topic)));
     await Promise.all([
-      this.#cluster.coordinator('transaction', id).then((node) => this.#cluster.connection(node, 'requests')),
-      this.#tail.readOn(this.#settings.readLimit_ms),
+      persistently(this.#cluster, { coordinator: { of: 'transaction', id } }, readLimit_ms, async () => {
+        await this.#cluster.connection(await this.#cluster.coordinator('transaction', id), 'requests');
+      }),
+      this.#tail.readOn(readLimit_ms),
       ...this.#leaders().map((node) => this.#cluster.connection(node, 'requests')),
     ]);
     const partition = this.#found?.sparePartition;
@@ -336,10 +342,14 @@ export class KafkaPublisher implements Publisher {
     }
   }
 
+  /** All that this lane writes to. */
+  #topics(): string[] {
+    return [...new Set([this.#topic, ...(this.#found?.sinks ?? []).map(({ topic }) => topic)])];
+  }
+
   /** Those that lead something which this lane may write to. */
   #leaders(): number[] {
-    const topics = [this.#topic, ...(this.#found?.sinks ?? []).map(({ topic }) => topic)];
-    const leaders = topics.flatMap((topic) => this.#cluster.knownTopic(topic)?.leaders ?? []);
+    const leaders = this.#topics().flatMap((topic) => this.#cluster.knownTopic(topic)?.leaders ?? []);
     return [...new Set(leaders)].filter((leader) => leader !== undefined);
   }
 
