@@ -4,7 +4,6 @@ import { describeWithStack, type KafkaBroker } from '@tandem/stack';
 import { Kafka, logLevel, type Admin } from 'kafkajs';
 import { scenario } from './support/scenario.ts';
 import { startServers, type Servers } from './support/servers.ts';
-import { pairName } from './support/stacks.ts';
 import { outputLog, Stage } from './support/stage.ts';
 
 const rate_per_s = 300;
@@ -63,7 +62,7 @@ describeWithStack('on three brokers', () => {
     const { topics } = await admin.fetchTopicMetadata({ topics: [transactionLog] });
     const count = topics[0]?.partitions.length ?? 0;
     // As the brokers choose it.
-    return await leaderOf(transactionLog, Math.abs(javaHash(`tandem.${pairName}.tally.0`)) % count);
+    return await leaderOf(transactionLog, Math.abs(javaHash(`tandem.${stage.pairName}.tally.0`)) % count);
   }
 
   async function leaderOf(topic: string, partition: number): Promise<KafkaBroker> {

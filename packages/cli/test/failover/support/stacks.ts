@@ -6,7 +6,7 @@ import { describeWithStack, sharedTestKafka, sharedTestZooKeeper } from '@tandem
 import pg from 'pg';
 import { Znodes } from './znodes.ts';
 
-export const pairName = 'failover';
+const pairName = 'failover';
 
 export type StackName = 'postgres' | 'kafka';
 
@@ -17,6 +17,8 @@ export interface Holder {
 }
 
 export interface Surroundings {
+  /** Name of the pair: what it has on a shared server is found by it. */
+  readonly pair: string;
   /** Of the database, which keeps the snapshots on every stack. */
   readonly url: string;
   readonly logs: Logs;
@@ -72,6 +74,7 @@ function inDatabase(url: string, drop: () => Promise<void>): Surroundings {
     }
   };
   return {
+    pair: pairName,
     url,
     logs,
     zookeeper: undefined,
@@ -94,13 +97,15 @@ function inDatabase(url: string, drop: () => Promise<void>): Surroundings {
 }
 
 async function inKafka(url: string, drop: () => Promise<void>, servers: OwnServers | undefined): Promise<Surroundings> {
-  const run = `failover-${randomBytes(4).toString('hex')}`;
+  const run = `${pairName}-${randomBytes(4).toString('hex')}`;
   const { bootstrap, replication } = servers ?? { ...(await sharedTestKafka()), replication: undefined };
   const address = servers?.zookeeper ?? (await sharedTestZooKeeper()).address;
   const logs = new KafkaLogs({ bootstrap, prefix: `${run}-`, ...(replication !== undefined && { replication }) });
-  const znodes = await Znodes.open(address);
-  const folder = `/${run}/tandem/${pairName}`;
+  const znodes = new Znodes(address);
+  const folder = `/${run}/tandem/${run}`;
   return {
+    // Transactional ids and topics of positions are made of it.
+    pair: run,
     url,
     logs,
     zookeeper: `${address}/${run}`,
@@ -113,7 +118,6 @@ async function inKafka(url: string, drop: () => Promise<void>, servers: OwnServe
     },
     fences: () => Promise.resolve(undefined),
     close: async () => {
-      await znodes.close();
       await logs.close();
       await drop();
     },

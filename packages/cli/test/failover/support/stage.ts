@@ -17,7 +17,7 @@ import {
 import pg from 'pg';
 import { Feed } from './feed.ts';
 import { countingReference, firstDifference, type Output } from './reference.ts';
-import { pairName, surround, type Holder, type OwnServers, type StackName, type Surroundings } from './stacks.ts';
+import { surround, type Holder, type OwnServers, type StackName, type Surroundings } from './stacks.ts';
 
 const root = path.resolve(__dirname, '../../../../..');
 const appModule = path.join(__dirname, 'apps.ts');
@@ -96,7 +96,7 @@ export class Stage {
     const { url, logs, zookeeper } = surroundings;
     const apps = options.apps ?? [{ name: 'tally', input: 'in' }];
     const pair = await Pair.create({
-      name: pairName,
+      name: surroundings.pair,
       root,
       folder,
       databaseUrl: url,
@@ -121,6 +121,11 @@ export class Stage {
     }
     stage.onClose(() => pair.kill());
     return stage;
+  }
+
+  /** Name of the pair. */
+  get pairName(): string {
+    return this.#surroundings.pair;
   }
 
   get logs(): Logs {
