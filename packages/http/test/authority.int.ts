@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { outputBatch } from '@tandem/ports/contract';
 import { build } from 'esbuild';
-import { clock, until } from './support/clock.ts';
+import { clock, until } from '@tandem/ports/contract';
 import { genesis, open, publishAll, publishSome, step, steps } from './support/publishing.ts';
 import { answer, silence } from './support/server.ts';
 import { stageOfThisFile } from './support/stage.ts';

@@ -1,6 +1,6 @@
 import { sharedTestServer, type TestDatabase } from '@tandem/embedded';
 import { describeUnfencedPublisher } from '@tandem/ports/contract';
-import { until } from './support/clock.ts';
+import { until } from '@tandem/ports/contract';
 import { createPublisher } from './support/publishing.ts';
 import { answer, TestReceiver } from './support/server.ts';
 

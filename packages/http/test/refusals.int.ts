@@ -1,7 +1,7 @@
 // Outputs that a receiver refuses for good, and the end of an opening.
 import { outputBatch } from '@tandem/ports/contract';
 import { Client } from 'pg';
-import { until } from './support/clock.ts';
+import { until } from '@tandem/ports/contract';
 import { open, publishAll, publishUntil, step } from './support/publishing.ts';
 import { answer, silence } from './support/server.ts';
 import { numbers, stageOfThisFile, stored } from './support/stage.ts';

@@ -7,7 +7,7 @@ import { describeWithStack, startKafka, type KafkaServer } from '@tandem/stack';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { clock, until } from './support/clock.ts';
+import { clock, until } from '@tandem/ports/contract';
 import { proxied, TestKafka } from './support/kafka.ts';
 import { requests } from './support/proxy.ts';
 import { createPublisher, positionsOf, readAll } from './support/publishing.ts';

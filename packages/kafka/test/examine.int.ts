@@ -2,7 +2,7 @@
 import { examineKafka, kafkaSinkSchema, kafkaSourceSchema, positionsTopicSettings, type KafkaUse } from '@tandem/kafka';
 import { describeWithStack } from '@tandem/stack';
 import { randomBytes } from 'node:crypto';
-import { clock } from './support/clock.ts';
+import { clock } from '@tandem/ports/contract';
 import { TestKafka } from './support/kafka.ts';
 
 jest.setTimeout(60_000);

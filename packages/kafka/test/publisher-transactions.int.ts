@@ -9,7 +9,7 @@ import { Cluster } from '../src/cluster.ts';
 import { RecordBatchWriter } from '../src/codec/record-batch-writer.ts';
 import { transactionalIdOf } from '../src/positions-topic.ts';
 import { Producer } from '../src/publisher-producer.ts';
-import { clock, until } from './support/clock.ts';
+import { clock, until } from '@tandem/ports/contract';
 import { proxied, TestKafka } from './support/kafka.ts';
 import { requests } from './support/proxy.ts';
 import { createPublisher, pair, positionsOf, readAll } from './support/publishing.ts';

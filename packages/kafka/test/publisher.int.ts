@@ -1,7 +1,7 @@
 import type { Publisher } from '@tandem/ports';
 import { describePublisher } from '@tandem/ports/contract';
 import { describeWithStack } from '@tandem/stack';
-import { until } from './support/clock.ts';
+import { until } from '@tandem/ports/contract';
 import { proxied, TestKafka } from './support/kafka.ts';
 import { requests, type Proxy } from './support/proxy.ts';
 import { createPublisher, positionsOf, readAll } from './support/publishing.ts';

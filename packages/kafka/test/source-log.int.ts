@@ -2,7 +2,7 @@ import { createKafkaSource, kafkaSourceSchema, type SourceOptions } from '@tande
 import { asPosition } from '@tandem/pair';
 import { describeSourceLog } from '@tandem/ports/contract';
 import { describeWithStack } from '@tandem/stack';
-import { clock, until } from './support/clock.ts';
+import { clock, until } from '@tandem/ports/contract';
 import { proxied, TestKafka } from './support/kafka.ts';
 import { readAll } from './support/publishing.ts';
 

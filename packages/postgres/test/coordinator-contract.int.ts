@@ -2,7 +2,7 @@ import { sharedTestServer, type TestDatabase } from '@tandem/embedded';
 import type { Coordinator } from '@tandem/ports';
 import { describeCoordinator } from '@tandem/ports/contract';
 import { createPostgresCoordinator } from '@tandem/postgres';
-import { clock, until } from './support/clock.ts';
+import { clock, until } from '@tandem/ports/contract';
 import { Proxy } from './support/proxy.ts';
 
 jest.setTimeout(60_000);

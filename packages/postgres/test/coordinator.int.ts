@@ -14,7 +14,7 @@ import {
   openConnection,
   type Connection,
 } from '@tandem/postgres';
-import { clock, until } from './support/clock.ts';
+import { clock, until } from '@tandem/ports/contract';
 
 jest.setTimeout(60_000);
 

@@ -1,7 +1,7 @@
 import type { TestDatabase } from '@tandem/embedded';
 import { asEpoch, asPosition } from '@tandem/pair';
 import { outputBatch } from '@tandem/ports/contract';
-import { until } from './support/clock.ts';
+import { until } from '@tandem/ports/contract';
 import { freshDatabase, withClient } from './support/database.ts';
 import { Proxy } from './support/proxy.ts';
 import { createPublisher, holdLock, rows } from './support/publishing.ts';

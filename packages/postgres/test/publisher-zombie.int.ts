@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { TestDatabase } from '@tandem/embedded';
 import { asEpoch } from '@tandem/pair';
 import { build } from 'esbuild';
-import { until } from './support/clock.ts';
+import { until } from '@tandem/ports/contract';
 import { freshDatabase, withClient } from './support/database.ts';
 import { createPublisher, holdLock, rows } from './support/publishing.ts';
 

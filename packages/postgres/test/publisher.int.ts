@@ -1,7 +1,7 @@
 import type { TestDatabase } from '@tandem/embedded';
 import { describePublisher } from '@tandem/ports/contract';
 import type { Publisher } from '@tandem/ports';
-import { until } from './support/clock.ts';
+import { until } from '@tandem/ports/contract';
 import { freshDatabase, withClient } from './support/database.ts';
 import { Proxy } from './support/proxy.ts';
 import { createPublisher, holdLock } from './support/publishing.ts';

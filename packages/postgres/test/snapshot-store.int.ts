@@ -3,7 +3,7 @@ import { sharedTestServer, type TestDatabase } from '@tandem/embedded';
 import type { Epoch } from '@tandem/pair';
 import type { SnapshotStore } from '@tandem/ports';
 import { createPostgresSnapshotStore, openConnection, type Connection } from '@tandem/postgres';
-import { until } from './support/clock.ts';
+import { until } from '@tandem/ports/contract';
 
 jest.setTimeout(60_000);
 

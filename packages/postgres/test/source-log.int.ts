@@ -2,7 +2,7 @@ import { asPosition } from '@tandem/pair';
 import { describeSourceLog } from '@tandem/ports/contract';
 import { createPostgresSource, openLogWriter } from '@tandem/postgres';
 import type { TestDatabase } from '@tandem/embedded';
-import { clock, until } from './support/clock.ts';
+import { clock, until } from '@tandem/ports/contract';
 import { freshDatabase, withClient } from './support/database.ts';
 import { Proxy } from './support/proxy.ts';
 

@@ -3,7 +3,7 @@ import type { Coordinator } from '@tandem/ports';
 import { describeCoordinator } from '@tandem/ports/contract';
 import { sharedTestZooKeeper } from '@tandem/stack';
 import { createZookeeperCoordinator } from '@tandem/zookeeper';
-import { clock, until } from './support/clock.ts';
+import { clock, until } from '@tandem/ports/contract';
 import { systemAt } from './support/system.ts';
 
 jest.setTimeout(60_000);

@@ -6,7 +6,7 @@ import path from 'node:path';
 import type { Epoch } from '@tandem/pair';
 import { describeWithStack, sharedTestZooKeeper } from '@tandem/stack';
 import { createZookeeperCoordinatorReader, prepareZookeeper, raiseEpoch } from '@tandem/zookeeper';
-import { clock, until } from './support/clock.ts';
+import { clock, until } from '@tandem/ports/contract';
 import { Stage } from './support/stage.ts';
 import { systemAt } from './support/system.ts';
 

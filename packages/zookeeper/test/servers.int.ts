@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { Epoch } from '@tandem/pair';
 import { describeWithStack, startZooKeeper, type ZooKeeperServer } from '@tandem/stack';
 import { askServer, negotiateSession } from '@tandem/zookeeper';
-import { clock, until } from './support/clock.ts';
+import { clock, until } from '@tandem/ports/contract';
 import { Stage } from './support/stage.ts';
 import { systemAt } from './support/system.ts';
 

@@ -4,7 +4,7 @@ import { asEpoch, asPosition, type Positions } from '@tandem/pair';
 import type { OutputBatch, Publisher, PublishOutcome } from '@tandem/ports';
 import { outputBatch, restOf, type NewOutput } from '@tandem/ports/contract';
 import type { z } from 'zod';
-import { clock } from './clock.ts';
+import { clock } from '@tandem/ports/contract';
 
 export type Binding = z.input<typeof httpSinkSchema>;
 

@@ -5,7 +5,7 @@ import { sharedTestKafka } from '@tandem/stack';
 import { randomBytes } from 'node:crypto';
 import { Kafka, logLevel, type Admin, type Consumer, type IHeaders, type Producer } from 'kafkajs';
 import type { Address } from '../../src/broker-address.ts';
-import { until } from './clock.ts';
+import { until } from '@tandem/ports/contract';
 import { Proxy } from './proxy.ts';
 
 export interface NewRecord {

@@ -13,7 +13,7 @@ import type { WrittenRecord } from '@tandem/ports/contract';
 import { Cluster } from '../../src/cluster.ts';
 import { findOffset } from '../../src/offsets.ts';
 import { latestOffset, readUncommitted } from '../../src/protocol.ts';
-import { clock, until } from './clock.ts';
+import { clock, until } from '@tandem/ports/contract';
 import type { TestKafka } from './kafka.ts';
 
 export const pair = 'p';

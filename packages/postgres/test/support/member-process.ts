@@ -1,7 +1,7 @@
 // A member in a process of its own, to be stopped and killed: arguments url, pair, node; claims when it has joined,
 // and says `active` on its output.
 import { createPostgresCoordinator } from '@tandem/postgres';
-import { clock } from './clock.ts';
+import { clock } from '@tandem/ports/contract';
 
 // The clock's timers do not keep a process alive, and a session that ended does not either.
 setInterval(() => undefined, 1000);

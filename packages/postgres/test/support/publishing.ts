@@ -2,7 +2,7 @@
 import type { Publisher } from '@tandem/ports';
 import { outputBatch, type NewOutput } from '@tandem/ports/contract';
 import { createPostgresPublisher, type PostgresSinkBinding, type PublisherSettings } from '@tandem/postgres';
-import { clock } from './clock.ts';
+import { clock } from '@tandem/ports/contract';
 import { withClient } from './database.ts';
 
 export function createPublisher(

@@ -4,7 +4,7 @@ import type { Member, View } from '@tandem/pair';
 import type { Coordinator } from '@tandem/ports';
 import { createZookeeperCoordinator, type ZookeeperSystem } from '@tandem/zookeeper';
 import { Bystander } from './bystander.ts';
-import { clock } from './clock.ts';
+import { clock } from '@tandem/ports/contract';
 import { systemAt } from './system.ts';
 
 const run = `${String(process.pid)}-${String(Date.now())}`;

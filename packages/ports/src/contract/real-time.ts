@@ -1,4 +1,4 @@
-// Real time.
+// Real time, for the worlds of contract suites on real systems.
 import type { Clock } from '@tandem/ports';
 
 export const clock: Clock = {
