@@ -158,6 +158,8 @@ export class KafkaNode {
       'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
       'log.dirs': this.#data,
       'auto.create.topics.enable': 'false',
+      // Retention goes by the records' own timestamps, and tests and benchmarks have them from years ago.
+      'log.retention.ms': '-1',
       'default.replication.factor': replicas,
       'min.insync.replicas': inSync,
       'offsets.topic.replication.factor': replicas,
