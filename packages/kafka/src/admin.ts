@@ -1,9 +1,9 @@
 // Administration by kafkajs: topics made and looked at, on the main thread only. Lanes do without it.
-import { readFile } from 'node:fs/promises';
 import { TandemError } from '@tandem/ports';
-import kafkajs, { type Admin, type ConfigResourceTypes, type KafkaConfig, type SASLOptions } from 'kafkajs';
+import kafkajs, { type Admin, type ConfigResourceTypes } from 'kafkajs';
 import type { KafkaSystem } from './configuration.ts';
 import { reasonOf } from './errors.ts';
+import { encryption, login } from './kafkajs/settings.ts';
 
 // CommonJS, whose exports Node.js does not find by name.
 const { Kafka, logLevel } = kafkajs;
@@ -34,33 +34,6 @@ export async function withAdmin<T>(system: KafkaSystem, work: (admin: Admin) => 
   } finally {
     await admin.disconnect().catch(() => undefined);
   }
-}
-
-async function encryption({ tls }: KafkaSystem): Promise<Pick<KafkaConfig, 'ssl'>> {
-  if (tls === undefined) return {};
-  const read = async (file: string | undefined): Promise<Buffer | undefined> =>
-    file === undefined ? undefined : await readFile(file);
-  try {
-    const [ca, cert, key] = await Promise.all([read(tls.ca), read(tls.cert), read(tls.key)]);
-    const { passphrase, serverName: servername } = tls;
-    return {
-      ssl: {
-        ...(ca !== undefined && { ca }),
-        ...(cert !== undefined && { cert }),
-        ...(key !== undefined && { key }),
-        ...(passphrase !== undefined && { passphrase }),
-        ...(servername !== undefined && { servername }),
-      },
-    };
-  } catch (thrown) {
-    const text = `kafka.tls: ${reasonOf(thrown)}. Name a PEM file that this process may read`;
-    throw new TandemError('kafka-tls', text, { blame: 'user', cause: thrown });
-  }
-}
-
-function login({ mechanism, username = '', password = '', token = '' }: NonNullable<KafkaSystem['sasl']>): SASLOptions {
-  if (mechanism !== 'oauthbearer') return { mechanism, username, password };
-  return { mechanism, oauthBearerProvider: () => Promise.resolve({ value: token }) };
 }
 
 function explained({ brokers }: KafkaSystem, thrown: unknown): TandemError {

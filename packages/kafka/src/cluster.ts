@@ -4,9 +4,11 @@ import { TandemError, type Clock } from '@tandem/ports';
 import { FindCoordinatorKeyTypes, type metadataV12 } from '@platformatic/kafka';
 import { parseBroker, type Address } from './broker-address.ts';
 import type { KafkaSystem } from './configuration.ts';
-import { BrokerConnection, connectionSettings, type ConnectionSettings } from './connection.ts';
+import { clients, type Client, type Connect } from './client.ts';
+import type { BrokerLink } from './connection.ts';
 import { BrokerError, ConnectionLost, unreachable, errorName } from './errors.ts';
 import { findCoordinator, metadata, type Request } from './protocol.ts';
+import type { Codec } from './records.ts';
 
 export interface ClusterSettings {
   readonly connectLimit_ms: number;
@@ -41,20 +43,25 @@ export type CoordinatorOf = 'group' | 'transaction';
 
 export class Cluster {
   readonly clock: Clock;
+  /** For what is read and written over its connections. */
+  readonly codec: Codec;
   readonly #system: KafkaSystem;
   readonly #settings: ClusterSettings;
-  #connectionSettings: Promise<ConnectionSettings> | undefined;
+  readonly #client: Client;
+  #connecting: Promise<Connect> | undefined;
   readonly #brokers = new Map<number, Address>();
   readonly #topics = new Map<string, TopicState>();
   readonly #asking = new Map<string, Promise<TopicState>>();
   readonly #coordinators = new Map<string, number>();
-  readonly #connections = new Map<string, Promise<BrokerConnection>>();
+  readonly #connections = new Map<string, Promise<BrokerLink>>();
   #bootstrapTurn = 0;
   #isClosed = false;
 
   constructor({ system, clock, settings }: ClusterOptions) {
     this.clock = clock;
     this.#system = system;
+    this.#client = clients[system.client];
+    this.codec = this.#client.codec;
     this.#settings = { ...clusterDefaults, ...settings };
   }
 
@@ -120,14 +127,14 @@ export class Cluster {
   }
 
   /** @throws ConnectionLost, TandemError. */
-  async connection(node: number, purpose: Purpose): Promise<BrokerConnection> {
+  async connection(node: number, purpose: Purpose): Promise<BrokerLink> {
     const address = this.#brokers.get(node);
     if (address === undefined) throw new ConnectionLost(`broker ${String(node)} is not known`, { unsent: true });
     return await this.#connect(this.#settings.addressOf?.(address) ?? address, purpose);
   }
 
   /** To whichever broker answers. @throws TandemError when none does. */
-  async anyConnection(): Promise<BrokerConnection> {
+  async anyConnection(): Promise<BrokerLink> {
     const known = [...this.#brokers.values()].map((address) => this.#settings.addressOf?.(address) ?? address);
     const open = known.find((address) => this.#connections.has(keyOf(address, 'requests')));
     const bootstrap = this.#system.brokers.map(parseBroker);
@@ -183,7 +190,7 @@ export class Cluster {
     );
   }
 
-  async #connect(address: Address, purpose: Purpose): Promise<BrokerConnection> {
+  async #connect(address: Address, purpose: Purpose): Promise<BrokerLink> {
     const key = keyOf(address, purpose);
     const known = this.#connections.get(key);
     if (known !== undefined) return await known;
@@ -192,12 +199,11 @@ export class Cluster {
     return await connecting;
   }
 
-  async #open(address: Address, key: string): Promise<BrokerConnection> {
-    const { clock } = this;
-    let connection: BrokerConnection;
+  async #open(address: Address, key: string): Promise<BrokerLink> {
+    let connection: BrokerLink;
     try {
-      this.#connectionSettings ??= connectionSettings(this.#system, clock, this.#settings);
-      connection = await BrokerConnection.open(address, await this.#connectionSettings);
+      this.#connecting ??= this.#client.connecting(this.#system, this.clock, this.#settings);
+      connection = await (await this.#connecting)(address);
     } catch (thrown) {
       this.#connections.delete(key);
       throw thrown;

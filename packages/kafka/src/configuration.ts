@@ -50,7 +50,12 @@ export const kafkaSystemSchema = z
       )
       .min(1)
       .describe('Brokers to ask first, as host:port; the others are learnt from them.'),
-    client: z.enum(['native']).default('native').describe('Which client library speaks to the brokers.'),
+    client: z
+      .enum(['native', 'kafkajs'])
+      .default('native')
+      .describe(
+        'What speaks to the brokers: `native`, which is faster, or `kafkajs`. Both keep the same; a pair may change from one to the other.',
+      ),
     clientId: z
       .string()
       .regex(/^[A-Za-z0-9._-]{1,128}$/, 'must be 1 to 128 letters, digits, dots, dashes or underscores')

@@ -79,7 +79,22 @@ function saslOptions({ mechanism, username, password, token }: NonNullable<Kafka
   };
 }
 
-export class BrokerConnection {
+/** One connection to one broker, whichever client library makes it. */
+export interface BrokerLink {
+  /** `host:port`, for messages. */
+  readonly broker: string;
+  /** Resolves when it is gone, whoever ended it. */
+  readonly closed: Promise<Error>;
+  /** @throws BrokerError, or ConnectionLost when the outcome is not known. */
+  send<Arguments extends unknown[], Answer>(
+    request: Request<Arguments, Answer>,
+    args: Arguments,
+    limit_ms?: number,
+  ): Promise<Answer>;
+  destroy(why: string): void;
+}
+
+export class BrokerConnection implements BrokerLink {
   /** `host:port`, for messages. */
   readonly broker: string;
   /** Resolves when it is gone, whoever ended it. */

@@ -91,7 +91,8 @@ export function unreachable(brokers: readonly string[], thrown: unknown): Tandem
 
 function isAuthenticationError(thrown: unknown): boolean {
   for (let error = thrown, depth = 0; error instanceof Error && depth < 5; error = error.cause, depth++) {
-    if (error instanceof AuthenticationError) return true;
+    // The other is kafkajs's.
+    if (error instanceof AuthenticationError || error.name === 'KafkaJSSASLAuthenticationError') return true;
   }
   return false;
 }

@@ -2,8 +2,6 @@
 // only what is new. A passive that follows, or prepares, has little left to read when it takes over.
 import { TandemError } from '@tandem/ports';
 import type { Cluster, Purpose } from './cluster.ts';
-import { RecordBatchReader } from './codec/record-batch-reader.ts';
-import { loadDecompressors } from './codec/compression.ts';
 import { BrokerError, errorName } from './errors.ts';
 import { askOffset } from './offsets.ts';
 import { decodePublished, positionsKey, type PublishedRecord } from './positions-topic.ts';
@@ -15,6 +13,7 @@ import {
   readUncommitted,
   type FetchedPartition,
 } from './protocol.ts';
+import type { RecordPage } from './records.ts';
 import { forget, pause, persistently } from './retrying.ts';
 
 /** As far as it has been read. */
@@ -33,13 +32,14 @@ export class PositionsTail {
   readonly #cluster: Cluster;
   readonly #topic: string;
   readonly #partition: number;
-  readonly #reader = new RecordBatchReader();
+  readonly #page: RecordPage;
   #progress: Progress | undefined;
 
   constructor(cluster: Cluster, topic: string, partition: number) {
     this.#cluster = cluster;
     this.#topic = topic;
     this.#partition = partition;
+    this.#page = cluster.codec.page(topic);
   }
 
   /** The last committed record that has been read. */
@@ -187,17 +187,17 @@ export class PositionsTail {
   }
 
   async #take({ records, aborted }: FetchedPartition, from: Progress): Promise<Progress> {
-    await loadDecompressors(records);
-    const reader = this.#reader;
-    reader.reset(records, { from: from.next, aborted });
+    await this.#cluster.codec.load(records);
+    const page = this.#page;
+    page.begin(this.#partition, from.next, records, aborted);
     let { last } = from;
-    while (reader.next()) {
-      const { bytes, keyStart, keyEnd, valueStart, valueEnd, position } = reader;
+    while (page.next()) {
+      const { bytes, keyStart, keyEnd, valueStart, valueEnd, position } = page;
       if (keyEnd < 0 || bytes.toString('utf8', keyStart, keyEnd) !== positionsKey) continue;
       const where = `topic '${this.#topic}' partition ${String(this.#partition)} offset ${String(position)}`;
       last = valueEnd < 0 ? undefined : decodePublished(bytes.toString('utf8', valueStart, valueEnd), where);
     }
-    return { topicId: from.topicId, next: reader.nextPosition, last };
+    return { topicId: from.topicId, next: page.nextPosition, last };
   }
 
   #unstable(until: number): TandemError {

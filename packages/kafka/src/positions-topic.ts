@@ -3,7 +3,7 @@
 import { Buffer } from 'node:buffer';
 import { asEpoch, positionFromText, type Epoch, type Position, type Positions, type TaskId } from '@tandem/pair';
 import { TandemError, type PublisherScope } from '@tandem/ports';
-import { RecordBatchWriter } from './codec/record-batch-writer.ts';
+import type { BatchWriter } from './records.ts';
 
 export interface PublishedRecord {
   /** That of the opening that wrote it. */
@@ -58,8 +58,8 @@ export function positionsBatch(
   epoch: Epoch,
   positions: Positions,
   timestamp_ms: number,
-  writer = new RecordBatchWriter(),
-): RecordBatchWriter {
+  writer: BatchWriter,
+): BatchWriter {
   const bytes = Buffer.concat([Buffer.from(positionsKey), encodePublished(epoch, positions)]);
   const keyEnd = positionsKey.length;
   writer.reset();

@@ -32,6 +32,7 @@ import {
   type Reader,
 } from '@platformatic/kafka';
 import type { AbortedTransaction } from './codec/record-batch-reader.ts';
+import type { Records } from './records.ts';
 
 /** One kind of request, in the versions that are spoken here, by number. */
 export interface Request<Arguments extends unknown[], Answer> {
@@ -81,7 +82,7 @@ export const readCommitted = 1;
 export interface PartitionRecords {
   readonly partition: number;
   /** A finished batch. */
-  readonly records: Buffer;
+  readonly records: Records;
 }
 
 export interface TopicRecords {
@@ -125,7 +126,7 @@ function produceRequest(transactionalId: string | null, timeout_ms: number, topi
     writer.appendString(topic).appendUnsignedVarInt(partitions.length + 1);
     for (const { partition, records } of partitions) {
       writer.appendInt32(partition).appendUnsignedVarInt(records.length + 1);
-      writer.append(records).appendTaggedFields();
+      writer.append(records as Buffer).appendTaggedFields();
     }
     writer.appendTaggedFields();
   }
@@ -171,7 +172,7 @@ export interface FetchedPartition {
   readonly logStartOffset: number;
   readonly aborted: readonly AbortedTransaction[];
   /** Whole batches and perhaps the beginning of one more; empty where there is nothing. */
-  readonly records: Buffer;
+  readonly records: Records;
 }
 
 export interface FetchAnswer {

@@ -47,7 +47,7 @@ export async function forgetPublished(target: PublishedTarget, app: string): Pro
       const producer = new Producer({ cluster, transactionalId, transactionTimeout_ms, purpose: 'requests' });
       await producer.open(limit_ms);
       const transaction = new Transaction(producer, [{ name: topic, partitions: [lane] }], limits);
-      const writer = positionsBatch(epoch, new Map(), target.clock.wall_ms());
+      const writer = positionsBatch(epoch, new Map(), target.clock.wall_ms(), cluster.codec.writer());
       const done = await transaction.run([[{ topic, partition: lane, writer, compression: 'none' }]], []);
       if (done.outcome !== 'published') {
         const text = `published positions of lane ${String(lane)} of '${app}' could not be forgotten: ${'cause' in done ? done.cause.message : 'another publisher opened meanwhile'}`;

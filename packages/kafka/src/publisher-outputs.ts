@@ -2,7 +2,7 @@
 // more than one batch where a single one would be larger than its topic takes.
 import type { OutputBatch } from '@tandem/ports';
 import { TandemError } from '@tandem/ports';
-import { RecordBatchWriter } from './codec/record-batch-writer.ts';
+import type { BatchWriter, Codec } from './records.ts';
 
 export interface SinkTopic {
   readonly sink: string;
@@ -17,7 +17,7 @@ export interface SinkTopic {
 export interface PartitionBatch {
   readonly topic: string;
   readonly partition: number;
-  readonly writer: RecordBatchWriter;
+  readonly writer: BatchWriter;
   readonly compression: 'none' | 'gzip';
 }
 
@@ -31,16 +31,23 @@ export const defaultLimit_bytes = 1_048_588;
 
 class PartitionOutputs {
   /** Batches of this one, the first `used` of them filled. */
-  readonly writers: RecordBatchWriter[] = [new RecordBatchWriter()];
+  readonly writers: BatchWriter[];
   used = 0;
-  #writer = this.writers[0] ?? new RecordBatchWriter();
+  readonly #codec: Codec;
+  #writer: BatchWriter;
 
-  get current(): RecordBatchWriter {
+  constructor(codec: Codec) {
+    this.#codec = codec;
+    this.#writer = codec.writer();
+    this.writers = [this.#writer];
+  }
+
+  get current(): BatchWriter {
     return this.#writer;
   }
 
   begin(): void {
-    const writer = (this.writers[this.used] ??= new RecordBatchWriter());
+    const writer = (this.writers[this.used] ??= this.#codec.writer());
     writer.reset();
     this.used++;
     this.#writer = writer;
@@ -55,11 +62,11 @@ class TopicOutputs {
   readonly partitions: readonly PartitionOutputs[];
   readonly touched: number[] = [];
 
-  constructor({ topic, partitions, compression, limit_bytes = defaultLimit_bytes }: SinkTopic) {
+  constructor({ topic, partitions, compression, limit_bytes = defaultLimit_bytes }: SinkTopic, codec: Codec) {
     this.topic = topic;
     this.compression = compression;
     this.limit_bytes = limit_bytes;
-    this.partitions = Array.from({ length: partitions }, () => new PartitionOutputs());
+    this.partitions = Array.from({ length: partitions }, () => new PartitionOutputs(codec));
   }
 }
 
@@ -68,10 +75,10 @@ export class Outputs {
   /** By sink. */
   readonly #bySink: readonly TopicOutputs[];
 
-  constructor(sinks: readonly SinkTopic[]) {
+  constructor(sinks: readonly SinkTopic[], codec: Codec) {
     const topics = new Map<string, TopicOutputs>();
     this.#bySink = sinks.map((sink) => {
-      const outputs = topics.get(sink.topic) ?? new TopicOutputs(sink);
+      const outputs = topics.get(sink.topic) ?? new TopicOutputs(sink, codec);
       topics.set(sink.topic, outputs);
       return outputs;
     });

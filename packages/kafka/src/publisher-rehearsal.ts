@@ -2,7 +2,6 @@
 import { Buffer } from 'node:buffer';
 import type { PublisherScope } from '@tandem/ports';
 import type { Cluster } from './cluster.ts';
-import { RecordBatchWriter } from './codec/record-batch-writer.ts';
 import { transactionalIdOf } from './positions-topic.ts';
 import { Producer } from './publisher-producer.ts';
 import { Transaction } from './publisher-transaction.ts';
@@ -30,7 +29,7 @@ export async function rehearse(
   const stage = Math.floor(Math.random() * stages);
   const transactionalId = `${transactionalIdOf(scope)}.rehearsal.${String(stage)}`;
   const producer = new Producer({ cluster, transactionalId, transactionTimeout_ms, purpose: 'requests' });
-  const writer = new RecordBatchWriter();
+  const writer = cluster.codec.writer();
   const bytes = Buffer.from('rehearsal');
   const batch = { ...place, writer, compression: 'none' } as const;
   const limits = { produceLimit_ms: limit_ms, endLimit_ms: limit_ms, undoLimit_ms: limit_ms };

@@ -15,7 +15,6 @@ import {
 } from '@tandem/ports';
 import { Cluster, type ClusterSettings } from './cluster.ts';
 import type { KafkaSinkBinding, KafkaSystem } from './configuration.ts';
-import { RecordBatchWriter } from './codec/record-batch-writer.ts';
 import { BrokerError } from './errors.ts';
 import { GroupOffsets } from './group-offsets.ts';
 import { PositionsTail } from './positions-tail.ts';
@@ -26,6 +25,7 @@ import { Outputs, type PartitionBatch } from './publisher-outputs.ts';
 import { Producer } from './publisher-producer.ts';
 import { rehearse } from './publisher-rehearsal.ts';
 import { Transaction, type TransactionOutcome } from './publisher-transaction.ts';
+import type { BatchWriter } from './records.ts';
 import { persistently } from './retrying.ts';
 
 export interface PublisherSettings {
@@ -88,9 +88,9 @@ export class KafkaPublisher implements Publisher {
   readonly #tail: PositionsTail;
   readonly #groupOffsets: GroupOffsets;
   readonly #followers = new Set<Follower>();
-  readonly #positionsWriter = new RecordBatchWriter();
+  readonly #positionsWriter: BatchWriter;
   #found: FoundSinks | undefined;
-  #outputs = new Outputs([]);
+  #outputs: Outputs;
   #opening: Opening | undefined;
   #rehearsalsLeft = rehearsalTries;
 
@@ -100,6 +100,8 @@ export class KafkaPublisher implements Publisher {
     const publishLimit_ms = Math.min(defaults.publishLimit_ms, system.transactionTimeout * shareOfTimeout);
     this.#settings = { ...defaults, publishLimit_ms, ...settings };
     this.#cluster = new Cluster({ system, clock, ...(settings !== undefined && { settings }) });
+    this.#positionsWriter = this.#cluster.codec.writer();
+    this.#outputs = new Outputs([], this.#cluster.codec);
     this.#topic = positionsTopic(scope.pair, scope.app);
     this.#tail = new PositionsTail(this.#cluster, this.#topic, scope.lane);
     this.#groupOffsets = new GroupOffsets(this.#cluster, scope, log);
@@ -108,7 +110,7 @@ export class KafkaPublisher implements Publisher {
   async layout(): Promise<readonly SinkLayout[]> {
     const { sinks, scope, log } = this.#options;
     const found = await findSinks(this.#cluster, sinks, scope, this.#topic, log);
-    if (this.#found === undefined) this.#outputs = new Outputs(found.sinks);
+    if (this.#found === undefined) this.#outputs = new Outputs(found.sinks, this.#cluster.codec);
     this.#found ??= found;
     return found.sinks.map(({ sink, partitions }) => ({ sink, partitions }));
   }

@@ -3,7 +3,6 @@
 import type { Position } from '@tandem/pair';
 import { toError, type SourceBatch, type SourceGap, type SourceReader, type Timer } from '@tandem/ports';
 import type { Cluster } from './cluster.ts';
-import { loadDecompressors } from './codec/compression.ts';
 import { BrokerError, errorName } from './errors.ts';
 import { findOffset } from './offsets.ts';
 import {
@@ -15,7 +14,7 @@ import {
   readUncommitted,
   type FetchedPartition,
 } from './protocol.ts';
-import { SourcePage } from './source-page.ts';
+import type { RecordPage } from './records.ts';
 
 export interface ReaderSettings {
   readonly page_bytes: number;
@@ -41,7 +40,7 @@ interface Partition {
   paused: boolean;
   /** Part of a fetch under way, or being looked into. */
   asked: boolean;
-  ready: SourcePage | undefined;
+  ready: RecordPage | undefined;
   gap: SourceGap | undefined;
   stopped: boolean;
 }
@@ -65,8 +64,8 @@ export class KafkaReader implements SourceReader {
   readonly #settings: ReaderSettings;
   readonly #partitions: readonly Partition[];
   readonly #byNumber = new Map<number, Partition>();
-  readonly #sparePages: SourcePage[] = [];
-  #handedOut: SourcePage | undefined;
+  readonly #sparePages: RecordPage[] = [];
+  #handedOut: RecordPage | undefined;
   #turn = 0;
   #starving = false;
   #topicId = '';
@@ -264,8 +263,8 @@ export class KafkaReader implements SourceReader {
     this.#sawEnd(state, fetched.lastStableOffset);
     const { records } = fetched;
     if (records.length === 0) return undefined;
-    await loadDecompressors(records);
-    const page = this.#sparePages.pop() ?? new SourcePage(this.#topic);
+    await this.#cluster.codec.load(records);
+    const page = this.#sparePages.pop() ?? this.#cluster.codec.page(this.#topic);
     page.begin(state.partition, state.fetchFrom, records, fetched.aborted);
     if (page.nextPosition > state.fetchFrom) {
       state.fetchFrom = page.nextPosition;

@@ -1,11 +1,12 @@
 // What a reader hands out: one partition's part of a fetch response.
 import type { Buffer } from 'node:buffer';
 import type { Position } from '@tandem/pair';
-import { TandemError, type SourceBatch } from '@tandem/ports';
+import { TandemError } from '@tandem/ports';
 import type { AbortedTransaction } from './codec/aborted-filter.ts';
 import { RecordBatchReader } from './codec/record-batch-reader.ts';
+import type { RecordPage, Records } from './records.ts';
 
-export class SourcePage extends RecordBatchReader implements SourceBatch {
+export class SourcePage extends RecordBatchReader implements RecordPage {
   readonly kind = 'batch';
   declare nextPosition: Position;
   partition = 0;
@@ -17,9 +18,9 @@ export class SourcePage extends RecordBatchReader implements SourceBatch {
   }
 
   /** What the partition holds from `from` on; the bytes must stay as they are. */
-  begin(partition: number, from: number, records: Buffer, aborted: readonly AbortedTransaction[]): void {
+  begin(partition: number, from: number, records: Records, aborted: readonly AbortedTransaction[]): void {
     this.partition = partition;
-    this.reset(records, { from, aborted });
+    this.reset(records as Buffer, { from, aborted });
   }
 
   override next(): boolean {

@@ -21,16 +21,22 @@ const noHurry = {
   'message.timestamp.after.max.ms': '9223372036854775807',
 };
 
+/** Every client that the configuration knows. */
+export const clients: readonly KafkaSystem['client'][] = ['native', 'kafkajs'];
+
 export class TestKafka {
   readonly brokers: readonly string[];
   readonly admin: Admin;
   readonly client: Kafka;
+  /** What the adapter under test speaks to the brokers with. */
+  readonly #by: KafkaSystem['client'];
   readonly #producer: Producer;
   readonly #run = randomBytes(4).toString('hex');
   #count = 0;
 
-  private constructor(brokers: readonly string[]) {
+  private constructor(brokers: readonly string[], by: KafkaSystem['client']) {
     this.brokers = brokers;
+    this.#by = by;
     this.client = new Kafka({
       clientId: 'test',
       brokers: [...brokers],
@@ -41,16 +47,16 @@ export class TestKafka {
     this.#producer = this.client.producer({ allowAutoTopicCreation: false });
   }
 
-  static async open(bootstrap?: string): Promise<TestKafka> {
+  static async open(bootstrap?: string, by: KafkaSystem['client'] = 'native'): Promise<TestKafka> {
     const servers = bootstrap ?? (await sharedTestKafka()).bootstrap;
-    const kafka = new TestKafka(servers.split(','));
+    const kafka = new TestKafka(servers.split(','), by);
     await kafka.admin.connect();
     await kafka.#producer.connect();
     return kafka;
   }
 
   system(more: Partial<Record<keyof KafkaSystem, unknown>> = {}): KafkaSystem {
-    return kafkaSystemSchema.parse({ brokers: this.brokers, ...more });
+    return kafkaSystemSchema.parse({ brokers: this.brokers, client: this.#by, ...more });
   }
 
   newName(what = 'topic'): string {
