@@ -5,7 +5,7 @@ import path from 'node:path';
 import { bundleApp, describeApp } from '@tandem/lane';
 import { isCrc32cNative } from '../src/codec/crc32c.ts';
 
-it('a lane’s bundle has native checksums, WebAssembly and decompressors', async () => {
+it('a lane’s bundle has native checksums, WebAssembly, decompressors and both clients', async () => {
   const folder = await mkdtemp(path.join(tmpdir(), 'tandem-bundle-'));
   try {
     const module = path.join(folder, 'app.ts');
@@ -13,7 +13,7 @@ it('a lane’s bundle has native checksums, WebAssembly and decompressors', asyn
       module,
       `import { defineApp, raw } from '@tandem/streams';
 const checked = JSON.stringify((globalThis as { checked?: unknown }).checked);
-const expected = '{"counts":[3,3,3,3,3],"isNative":${String(isCrc32cNative())},"checksum":3808858755,"canConnect":true}';
+const expected = '{"counts":[3,3,3,3,3],"isNative":${String(isCrc32cNative())},"checksum":3808858755,"canConnect":true,"kafkajs":"connect ECONNREFUSED"}';
 if (checked !== expected) throw new Error(checked + ' is not ' + expected);
 export const app = defineApp({
   name: 'app',

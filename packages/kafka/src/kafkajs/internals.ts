@@ -1,5 +1,3 @@
-// eslint-disable-next-line @typescript-eslint/triple-slash-reference -- it declares modules of another package, and is none itself
-/// <reference path="./modules.d.ts" />
 // The one file that depends on what kafkajs does not promise: a connection, its requests by version, its record batches.
 //
 // Its public producer and consumer will not do. The consumer joins a group, and where a position is gone it goes on

@@ -18,8 +18,8 @@ export class Proxy {
   readonly address: Address;
   /** How many requests were refused. */
   refusals = 0;
-  /** Set to see every request: its number. */
-  onRequest: (key: number) => void = () => undefined;
+  /** Set to see every request: its number and version. */
+  onRequest: (key: number, version: number) => void = () => undefined;
   readonly #server: Server;
   readonly #links = new Set<Link>();
   #isDead = false;
@@ -117,9 +117,9 @@ export class Proxy {
     client.resume();
   }
 
-  /** Request by request: a length (4), then the request's number (2). */
+  /** Request by request: a length (4), then the request's number (2) and version (2). */
   #passOn(link: Link): void {
-    while (link.pending.length >= 6) {
+    while (link.pending.length >= 8) {
       const length = 4 + link.pending.readInt32BE(0);
       if (link.pending.length < length) return;
       const key = link.pending.readInt16BE(4);
@@ -134,7 +134,7 @@ export class Proxy {
         });
         return;
       }
-      this.onRequest(key);
+      this.onRequest(key, link.pending.readInt16BE(6));
       if (this.#refused === key) this.refusals++;
       if (this.#lost === key || this.#refused === key) {
         this.#lost = undefined;

@@ -115,7 +115,7 @@ export interface ReadRecord extends TestRecord {
 }
 
 /** All that is left of it. */
-export function readAll(reader: RecordBatchReader): ReadRecord[] {
+export function readAll(reader: RecordCursor): ReadRecord[] {
   const records: ReadRecord[] = [];
   while (reader.next()) {
     const { bytes, position, timestamp_ms, keyStart, keyEnd, valueStart, valueEnd } = reader;
