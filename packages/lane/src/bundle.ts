@@ -5,6 +5,7 @@ import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { TandemError } from '@tandem/ports';
 import * as esbuild from 'esbuild';
+import { cachedBundle, type BuiltBundle } from './bundle-cache.ts';
 import { bundledPackages } from './bundled-packages.ts';
 import type { AppBundle } from './description.ts';
 import { OutsidePackages } from './outside-packages.ts';
@@ -60,27 +61,17 @@ export async function bundleApp(options: BundleOptions): Promise<AppBundle> {
   await checkModule(options.module);
   try {
     const outside = await outsidePackages(options);
-    const app = await bundleAppAlone(options, outside);
     const bundlePath = path.join(options.outDir, 'lane.mjs');
-    const built = await esbuild.build({
-      ...common,
-      outfile: bundlePath,
-      stdin: { contents: entry(options), resolveDir: ownFolder, sourcefile: 'tandem-lane-entry.js' },
-      sourcemap: 'external',
-      sourcesContent: false,
-      absWorkingDir: ownFolder,
-      external: never,
-      banner: { js: requireBanner },
-      plugins: [outside.plugin(), appAsModule(app, options.module), bundledPackages],
-    });
-    const map = built.outputFiles.find((file) => file.path.endsWith('.map'));
-    const code = built.outputFiles.find((file) => file !== map);
-    if (code === undefined || map === undefined) throw new Error('esbuild made no file');
+    const { code, map } = outside.areAllFound
+      ? await cachedBundle(options.module, [ownFolder, esbuild.version, entry(options), ...outside.patterns], () =>
+          build(options, outside),
+        )
+      : await build(options, outside);
     await mkdir(options.outDir, { recursive: true });
-    await writeFile(bundlePath, code.contents);
-    await writeFile(sourceMapFile(bundlePath), map.contents);
+    await writeFile(bundlePath, code);
+    await writeFile(sourceMapFile(bundlePath), map);
     await outside.link(options.outDir);
-    return { path: bundlePath, hash: createHash('sha256').update(code.contents).digest('hex') };
+    return { path: bundlePath, hash: createHash('sha256').update(code).digest('hex') };
   } catch (error) {
     throw asBuildError(error, options.module);
   } finally {
@@ -88,6 +79,34 @@ export async function bundleApp(options: BundleOptions): Promise<AppBundle> {
   }
 }
 
+async function build(options: BundleOptions, outside: OutsidePackages): Promise<BuiltBundle> {
+  const app = await bundleAppAlone(options, outside);
+  const built = await esbuild.build({
+    ...common,
+    outfile: path.join(options.outDir, 'lane.mjs'),
+    stdin: { contents: entry(options), resolveDir: ownFolder, sourcefile: entryName },
+    sourcemap: 'external',
+    sourcesContent: false,
+    metafile: true,
+    absWorkingDir: ownFolder,
+    external: never,
+    banner: { js: requireBanner },
+    plugins: [outside.plugin(), appAsModule(app.code, options.module), bundledPackages],
+  });
+  const map = built.outputFiles.find((file) => file.path.endsWith('.map'));
+  const code = built.outputFiles.find((file) => file !== map);
+  if (code === undefined || map === undefined) throw new Error('esbuild made no file');
+  return { code: code.text, map: map.text, inputs: [...app.inputs, ...filesOf(built.metafile, ownFolder)] };
+}
+
+/** Modules that a plugin or we ourselves made up are in no file. */
+function filesOf({ inputs }: esbuild.Metafile, folder: string): string[] {
+  return Object.keys(inputs)
+    .filter((input) => input !== entryName && !input.startsWith('tandem-app:'))
+    .map((input) => path.resolve(folder, input));
+}
+
+const entryName = 'tandem-lane-entry.js';
 const ownFolder = path.dirname(fileURLToPath(import.meta.url));
 
 async function checkModule(module: string): Promise<void> {
@@ -106,7 +125,10 @@ async function outsidePackages({ module, adapters }: BundleOptions): Promise<Out
 }
 
 /** The app's code; our own packages stay imports, so that there is one copy of each. */
-async function bundleAppAlone(options: BundleOptions, outside: OutsidePackages): Promise<string> {
+async function bundleAppAlone(
+  options: BundleOptions,
+  outside: OutsidePackages,
+): Promise<{ readonly code: string; readonly inputs: readonly string[] }> {
   const names = Object.values(guarded);
   const folder = path.dirname(options.module);
   const built = await esbuild.build({
@@ -117,12 +139,16 @@ async function bundleAppAlone(options: BundleOptions, outside: OutsidePackages):
     absWorkingDir: folder,
     external: ['@tandem/*', ...never, ...outside.patterns],
     sourcemap: 'external',
+    metafile: true,
     define: Object.fromEntries(Object.entries(guarded).map(([global, name]) => [global, `__tandem_${name}`])),
     banner: { js: `import{${names.map((name) => `${name} as __tandem_${name}`).join(',')}}from'@tandem/lane/guards';` },
   });
   const map = built.outputFiles.find((file) => file.path.endsWith('.map'))?.text ?? '{}';
   const code = built.outputFiles.find((file) => !file.path.endsWith('.map'))?.text ?? '';
-  return `${code}\n//# sourceMappingURL=data:application/json;base64,${absolutely(map, folder)}\n`;
+  return {
+    code: `${code}\n//# sourceMappingURL=data:application/json;base64,${absolutely(map, folder)}\n`,
+    inputs: filesOf(built.metafile, folder),
+  };
 }
 
 /** The map with its files named in full: the bundle that it becomes a part of is in another folder. */

@@ -21,6 +21,10 @@ export class OutsidePackages {
     return [...this.#folders.keys()].flatMap((name) => [name, `${name}/*`]);
   }
 
+  get areAllFound(): boolean {
+    return [...this.#folders.values()].every((folder) => folder !== undefined);
+  }
+
   /** Takes in what the package declares that `folder` is in. @throws TandemError (user) `app-build` */
   async declaredAround(folder: string): Promise<void> {
     const manifestFile = await nearest(folder, 'package.json');

@@ -1,5 +1,5 @@
 // Bundling apps as their authors write them, mistakes included, and loading them in a worker.
-import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { bundleApp, describeApp, startLane, type AppBundle, type FromLane, type LaneSpec } from '@tandem/lane';
@@ -70,6 +70,54 @@ it('is the same file, as far as its hash goes, wherever the app lies', async () 
   expect(other.hash).toBe(one.hash);
   const changed = await bundle(await write('a/app.ts', app({ name: 'changed' })));
   expect(changed.hash).not.toBe(one.hash);
+});
+
+describe('a bundle that is kept beside the packages', () => {
+  const kept = () => path.join(folder, 'node_modules/.cache/tandem');
+  let first: AppBundle;
+  let module: string;
+
+  beforeEach(async () => {
+    await mkdir(path.join(folder, 'node_modules'));
+    await write('package-lock.json', '{}');
+    await write('src/twice.ts', 'export const twice = (n: number) => 2 * n;\n');
+    module = await write('src/app.ts', app({ module: `import { twice } from './twice.ts'; twice(1);` }));
+    first = await bundle(module);
+    // Something else than what would be built shows where it came from.
+    const [name = ''] = await readdir(kept());
+    const content = await readFile(path.join(kept(), name), 'utf8');
+    await writeFile(path.join(kept(), name), content.replace('"code":"', '"code":"/* kept */'));
+  });
+
+  it('is used again while nothing has changed', async () => {
+    const again = await bundle(module);
+    expect(again.hash).not.toBe(first.hash);
+    await expect(readFile(again.path, 'utf8')).resolves.toMatch(/^\/\* kept \*\//);
+    expect(await readdir(kept())).toHaveLength(1);
+  });
+
+  it.each([
+    ['a file that the app imports', 'src/twice.ts', 'export const twice = (n: number) => n + n;\n'],
+    ['what is installed', 'package-lock.json', '{ "name": "other" }'],
+    ['how TypeScript is read', 'src/tsconfig.json', '{ "compilerOptions": { "experimentalDecorators": true } }'],
+  ])('is made anew when %s has changed', async (_what, file, content) => {
+    await write(file, content);
+    const again = await bundle(module);
+    await expect(readFile(again.path, 'utf8')).resolves.not.toContain('/* kept */');
+    // And what was made anew is kept in its place.
+    expect((await bundle(module)).hash).toBe(again.hash);
+  });
+
+  it('is made anew when what was kept is damaged', async () => {
+    const [name = ''] = await readdir(kept());
+    await writeFile(path.join(kept(), name), '{"code":');
+    expect((await bundle(module)).hash).toBe(first.hash);
+  });
+
+  it('is made anew when a file is gone, and the error names it', async () => {
+    await rm(path.join(folder, 'src/twice.ts'));
+    expect(await refused(bundle(module))).toMatchObject({ code: 'app-build', blame: 'user' });
+  });
 });
 
 it('finds the packages of an app in its own folder, in JavaScript too', async () => {
