@@ -29,8 +29,8 @@ test('a short configuration gets every default of the design', () => {
     exportName: undefined,
     lanes: 1,
     queueLimit_bytes: 64 * 1024 ** 2,
-    publishMaxOutputs: 5000,
-    publishMaxBytes: 1024 ** 2,
+    publishMaxOutputs: 20_000,
+    publishMaxBytes: 4 * 1024 ** 2,
     sources: { orders: { adapter: 'postgres', options: { log: 'orders' }, startFrom: 'earliest' } },
     sinks: { totals: { adapter: 'postgres', options: { log: 'totals' } } },
   });

@@ -264,12 +264,15 @@ function compaction({ uses, topics }: KafkaFacts): DoctorFinding[] {
   return findings;
 }
 
+/** What topics take at once unless they are told otherwise, in round numbers. */
+const usualBatch_bytes = 1 << 20;
+
 function batchSizes({ uses, topics }: KafkaFacts): DoctorFinding[] {
   const least = new Map<string, { readonly limit_bytes: number; readonly publishMaxBytes: number }>();
   for (const use of uses) {
     if (use.as !== 'sink') continue;
     const limit_bytes = numberOf(topics.get(use.topic)?.settings ?? new Map(), 'max.message.bytes');
-    if (limit_bytes === undefined || limit_bytes >= use.publishMaxBytes) continue;
+    if (limit_bytes === undefined || limit_bytes >= Math.min(use.publishMaxBytes, usualBatch_bytes)) continue;
     least.set(use.topic, { limit_bytes, publishMaxBytes: use.publishMaxBytes });
   }
   return [...least].map(([topic, { limit_bytes, publishMaxBytes }]) => ({

@@ -109,9 +109,9 @@ function appSchema(adapters: readonly Adapter[]) {
         .describe('Outputs that wait to be published.'),
       publish: z
         .strictObject({
-          maxOutputs: whole(1, 1_000_000).default(5000).describe('Most outputs in one transaction.'),
+          maxOutputs: whole(1, 1_000_000).default(20_000).describe('Most outputs in one transaction.'),
           maxBytes: size({ least_bytes: 1024, most_bytes: 64 * 1024 ** 2 })
-            .prefault('1MiB')
+            .prefault('4MiB')
             .describe('Most bytes in one transaction. The outputs of one input are never split.'),
         })
         .prefault({})
