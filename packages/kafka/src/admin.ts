@@ -2,7 +2,7 @@
 import { TandemError } from '@tandem/ports';
 import kafkajs, { type Admin, type ConfigResourceTypes } from 'kafkajs';
 import type { KafkaSystem } from './configuration.ts';
-import { reasonOf } from './errors.ts';
+import { reasonOf, unreachable } from './errors.ts';
 import { encryption, login } from './kafkajs/settings.ts';
 
 // CommonJS, whose exports Node.js does not find by name.
@@ -48,9 +48,7 @@ function explained({ brokers }: KafkaSystem, thrown: unknown): TandemError {
     const text = `Kafka at ${where} does not let this user do it: ${reasonOf(thrown)}. See the rights in the documentation of the Kafka adapter`;
     return new TandemError('kafka-rights', text, { blame: 'user', cause: thrown });
   }
-  return new TandemError('kafka-unreachable', `Kafka cannot be reached: ${where} (${reasonOf(thrown)})`, {
-    cause: thrown,
-  });
+  return unreachable(brokers, thrown);
 }
 
 export interface TopicDescription {

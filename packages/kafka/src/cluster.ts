@@ -255,12 +255,14 @@ export class Cluster {
   }
 }
 
+const passingCodes = new Set(['kafka-unreachable', 'kafka-tls']);
+
 /** In the midst of work it is no more than a lost connection: asked again for as long as the work may take. */
 async function asLost<T>(asking: Promise<T>): Promise<T> {
   try {
     return await asking;
   } catch (thrown) {
-    if (!(thrown instanceof TandemError) || thrown.code !== 'kafka-unreachable') throw thrown;
+    if (!(thrown instanceof TandemError) || !passingCodes.has(thrown.code)) throw thrown;
     throw new ConnectionLost(thrown.message, { cause: thrown, unsent: true });
   }
 }

@@ -1,4 +1,5 @@
 // What brokers and connections answer instead of a result, told apart: refused by name, or lost on the way.
+import { types } from 'node:util';
 import { TandemError, toError } from '@tandem/ports';
 import { AuthenticationError, protocolErrors, protocolErrorsCodesById } from '@platformatic/kafka';
 
@@ -65,10 +66,17 @@ function protocolErrorIn(thrown: unknown, depth: number): LibraryProtocolError |
   return telling ?? ('cause' in thrown ? protocolErrorIn(thrown.cause, depth + 1) : undefined);
 }
 
+/** What was thrown, and what lies behind it. */
+function causesOf(thrown: unknown): readonly Error[] {
+  const causes: Error[] = [];
+  // Those of Node.js itself are not `instanceof` the Error of whoever runs this in a context of its own.
+  for (let error = thrown; types.isNativeError(error) && causes.length < 6; error = error.cause) causes.push(error);
+  return causes;
+}
+
 /** The innermost message says most: `connect ECONNREFUSED 127.0.0.1:9092`. */
 export function reasonOf(thrown: unknown): string {
-  let error = toError(thrown);
-  for (let depth = 0; depth < 4 && error.cause instanceof Error; depth++) error = error.cause;
+  let error = causesOf(thrown).at(-1) ?? toError(thrown);
   if (error instanceof AggregateError && error.errors.length > 0) error = toError(error.errors[0]);
   return error.message === '' ? error.name : error.message;
 }
@@ -84,17 +92,31 @@ export function unreachable(brokers: readonly string[], thrown: unknown): Tandem
       { blame: 'user', cause: thrown },
     );
   }
+  if (isCertificateError(thrown)) {
+    return new TandemError(
+      'kafka-tls',
+      `Kafka at ${where} has a certificate that is not trusted: ${reasonOf(thrown)}. Correct kafka.tls (ca: who signed it, serverName: whom it is for), or the certificate`,
+      { blame: 'user', cause: thrown },
+    );
+  }
   return new TandemError('kafka-unreachable', `Kafka cannot be reached: ${where} (${reasonOf(thrown)})`, {
     cause: thrown,
   });
 }
 
+/** As Node.js names what is wrong with a certificate. */
+const certificateErrors =
+  /SELF_SIGNED_CERT|UNABLE_TO_(VERIFY|GET_ISSUER)|CERT_(HAS_EXPIRED|NOT_YET_VALID|UNTRUSTED|REVOKED|REJECTED|SIGNATURE_FAILURE|CHAIN_TOO_LONG)|INVALID_(CA|PURPOSE)|ERR_TLS_CERT_ALTNAME_INVALID/;
+
+function isCertificateError(thrown: unknown): boolean {
+  return causesOf(thrown).some((error) => certificateErrors.test(String((error as NodeJS.ErrnoException).code)));
+}
+
 function isAuthenticationError(thrown: unknown): boolean {
-  for (let error = thrown, depth = 0; error instanceof Error && depth < 5; error = error.cause, depth++) {
-    // The other is kafkajs's.
-    if (error instanceof AuthenticationError || error.name === 'KafkaJSSASLAuthenticationError') return true;
-  }
-  return false;
+  // The other is kafkajs's.
+  return causesOf(thrown).some(
+    (error) => error instanceof AuthenticationError || error.name === 'KafkaJSSASLAuthenticationError',
+  );
 }
 
 const staleLeader = new Set([

@@ -76,9 +76,10 @@ describeWithStack(
     });
 
     describe.each([
-      ['one broker', 1],
-      ['three brokers', 3],
-    ])('%s', (name, brokers) => {
+      ['one broker', 1, 'native'],
+      ['three brokers', 3, 'native'],
+      ['three brokers by kafkajs', 3, 'kafkajs'],
+    ] as const)('%s', (name, brokers, client) => {
       let server: KafkaServer;
       let kafka: TestKafka;
       let topic: string;
@@ -87,8 +88,8 @@ describeWithStack(
 
       beforeAll(async () => {
         const properties = { 'transaction.abort.timed.out.transaction.cleanup.interval.ms': '200' };
-        server = await startKafka({ dataDir: path.join(folder, name.replace(' ', '-')), brokers, properties });
-        kafka = await TestKafka.open(server.bootstrap);
+        server = await startKafka({ dataDir: path.join(folder, name.replaceAll(' ', '-')), brokers, properties });
+        kafka = await TestKafka.open(server.bootstrap, client);
       }, 180_000);
 
       afterAll(async () => {

@@ -30,7 +30,8 @@ async function makeArchive(version: KafkaVersion): Promise<void> {
     clusterId: 'cmVoZWFyc2FsLW9mLWFsbA',
     light: false,
     properties: {},
-    nodes: [{ id: 1, port, controllerPort }],
+    listeners: {},
+    nodes: [{ id: 1, port, controllerPort, listenerPorts: [] }],
   };
   const runtime = { java, options: [`-XX:ArchiveClassesAtExit=${half}`, ...options] };
   const node = new KafkaNode(folder, cluster, 1, () => Promise.resolve(runtime));

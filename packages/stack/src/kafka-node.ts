@@ -15,8 +15,19 @@ export interface Cluster {
   readonly clusterId: string;
   readonly light: boolean;
   readonly properties: Readonly<Record<string, string>>;
-  readonly nodes: readonly { readonly id: number; readonly port: number; readonly controllerPort: number }[];
+  /** Beside the plain one. */
+  readonly listeners: Listeners;
+  readonly nodes: readonly {
+    readonly id: number;
+    readonly port: number;
+    readonly controllerPort: number;
+    /** In the order of `listeners`. */
+    readonly listenerPorts: readonly number[];
+  }[];
 }
+
+/** Kafka's security protocol by name of the listener (capital letters). */
+export type Listeners = Readonly<Record<string, 'SSL' | 'SASL_SSL' | 'SASL_PLAINTEXT'>>;
 
 const heap = '512m';
 const formatLimit_ms = 60_000;
@@ -56,6 +67,14 @@ export class KafkaNode {
     });
   }
 
+  /** Where a listener of this name is. */
+  addressOf(listener: string): string {
+    const at = Object.keys(this.#cluster.listeners).indexOf(listener);
+    const port = portsOf(this.#cluster, this.id).listenerPorts[at];
+    if (port === undefined) throw new Error(`there is no listener ${listener}`);
+    return `127.0.0.1:${port.toString()}`;
+  }
+
   get pid(): number {
     return this.#server.pid;
   }
@@ -86,10 +105,10 @@ export class KafkaNode {
     await mkdir(this.#folder, { recursive: true });
     await writeFile(this.#configuration, toText(this.#properties()));
     if (!(await exists(path.join(this.#data, 'meta.properties')))) await this.#format();
-    const { port, controllerPort } = portsOf(this.#cluster, this.id);
+    const { port, controllerPort, listenerPorts } = portsOf(this.#cluster, this.id);
     await this.#server.launch(
       java,
-      [port, controllerPort],
+      [port, controllerPort, ...listenerPorts],
       [
         '-Xms128m',
         `-Xmx${heap}`,
@@ -142,20 +161,23 @@ export class KafkaNode {
   }
 
   #properties(): Readonly<Record<string, string>> {
-    const { nodes, properties } = this.#cluster;
+    const { nodes, properties, listeners } = this.#cluster;
     const { port, controllerPort } = portsOf(this.#cluster, this.id);
     const replicas = Math.min(nodes.length, 3).toString();
     const inSync = nodes.length < 3 ? '1' : '2';
+    const more = Object.keys(listeners).map((name) => `${name}://${this.addressOf(name)}`);
+    const plain = `PLAINTEXT://127.0.0.1:${port.toString()}`;
+    const protocols = Object.entries(listeners).map(([name, protocol]) => `${name}:${protocol}`);
     return {
       'process.roles': 'broker,controller',
       'node.id': this.id.toString(),
       'controller.quorum.voters': nodes
         .map((node) => `${node.id.toString()}@127.0.0.1:${node.controllerPort.toString()}`)
         .join(','),
-      listeners: `PLAINTEXT://127.0.0.1:${port.toString()},CONTROLLER://127.0.0.1:${controllerPort.toString()}`,
-      'advertised.listeners': `PLAINTEXT://127.0.0.1:${port.toString()}`,
+      listeners: [plain, `CONTROLLER://127.0.0.1:${controllerPort.toString()}`, ...more].join(','),
+      'advertised.listeners': [plain, ...more].join(','),
       'controller.listener.names': 'CONTROLLER',
-      'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
+      'listener.security.protocol.map': ['CONTROLLER:PLAINTEXT', 'PLAINTEXT:PLAINTEXT', ...protocols].join(','),
       'log.dirs': this.#data,
       'auto.create.topics.enable': 'false',
       // Retention goes by the records' own timestamps, and tests and benchmarks have them from years ago.

@@ -8,7 +8,7 @@ import { TandemError } from '@tandem/ports';
 import { stackError } from './error.ts';
 import { pidName } from './jvm-server.ts';
 import { prepareKafka } from './kafka-archive.ts';
-import { KafkaNode, nodeFolder, type Cluster } from './kafka-node.ts';
+import { KafkaNode, nodeFolder, type Cluster, type Listeners } from './kafka-node.ts';
 import type { KafkaVersion } from './kafka-runtime.ts';
 import { choosePorts } from './network.ts';
 import { release, startOwned } from './ownership.ts';
@@ -22,6 +22,8 @@ export interface KafkaOptions {
   readonly brokers?: number;
   /** Properties of the brokers, over ours. */
   readonly properties?: Readonly<Record<string, string>>;
+  /** Listeners beside the plain one; certificates and logins of theirs are properties. */
+  readonly listeners?: Listeners;
   /** Of the brokers, on 127.0.0.1, used where free. Default: those of the last run, else any. */
   readonly ports?: readonly number[];
   /** Compiles less: starts with half the work and serves more slowly. For tests. */
@@ -35,6 +37,8 @@ export interface KafkaOptions {
 export interface KafkaServer {
   /** `127.0.0.1:p1,127.0.0.1:p2` */
   readonly bootstrap: string;
+  /** The same for another listener. */
+  bootstrapOf(listener: string): string;
   readonly brokers: readonly KafkaBroker[];
   /** Lets go of it; it is stopped unless another live process uses it too. */
   stop(): Promise<void>;
@@ -59,7 +63,7 @@ const startTries = 3;
 /** Starts the brokers, or goes on with those that run on this folder already. @throws TandemError */
 export async function startKafka(options: KafkaOptions): Promise<KafkaServer> {
   const folder = path.resolve(options.dataDir);
-  const { version = '4.1', brokers = 1, properties = {}, light = false } = options;
+  const { version = '4.1', brokers = 1, properties = {}, listeners = {}, light = false } = options;
   if (!Number.isInteger(brokers) || brokers < 1) {
     throw stackError('stack-usage', `${String(brokers)} is not a number of brokers. Give 1 or more`);
   }
@@ -72,7 +76,7 @@ export async function startKafka(options: KafkaOptions): Promise<KafkaServer> {
   };
   return await startOwned(folder, options.keepRunning === true ? 'keep running' : guarded, async () => {
     for (let tries = 1; ; tries++) {
-      const cluster = await settle({ ...options, folder, version, brokers, properties, light });
+      const cluster = await settle({ ...options, folder, version, brokers, properties, listeners, light });
       const nodes = nodesOf(folder, cluster);
       const down = nodes.filter(({ running }) => !running);
       try {
@@ -100,6 +104,7 @@ export async function findKafka(dataDir: string): Promise<KafkaServer | undefine
 function serverOf(folder: string, nodes: readonly KafkaNode[]): KafkaServer {
   return {
     bootstrap: nodes.map(({ address }) => address).join(','),
+    bootstrapOf: (listener) => nodes.map((node) => node.addressOf(listener)).join(','),
     brokers: nodes,
     stop: () => release(folder, () => stopAll(nodes)),
   };
@@ -120,6 +125,7 @@ interface Wanted {
   readonly brokers: number;
   readonly light: boolean;
   readonly properties: Readonly<Record<string, string>>;
+  readonly listeners: Listeners;
   readonly ports?: readonly number[];
   readonly fresh?: boolean;
 }
@@ -131,7 +137,9 @@ async function settle(wanted: Wanted): Promise<Cluster> {
   if (known === undefined) return await plan(wanted, undefined);
   const nodes = nodesOf(folder, known);
   const sameData = known.version === wanted.version && known.nodes.length === wanted.brokers;
-  const same = sameData && known.light === wanted.light && isDeepStrictEqual(known.properties, wanted.properties);
+  const isSetAlike =
+    isDeepStrictEqual(known.properties, wanted.properties) && isDeepStrictEqual(known.listeners, wanted.listeners);
+  const same = sameData && known.light === wanted.light && isSetAlike;
   const inUse = nodes.some(({ running }) => running);
   const othersUse = (await otherOwners(folder)) > 0;
   if (same && (inUse || othersUse)) return known;
@@ -156,19 +164,23 @@ async function settle(wanted: Wanted): Promise<Cluster> {
 
 async function plan(wanted: Wanted, known: Cluster | undefined): Promise<Cluster> {
   const ids = Array.from({ length: wanted.brokers }, (_, index) => index + 1);
+  const names = Object.keys(wanted.listeners);
   const ports = await choosePorts([
     ...ids.map((_, index) => wanted.ports?.[index] ?? known?.nodes[index]?.port),
     ...ids.map((_, index) => known?.nodes[index]?.controllerPort),
+    ...ids.flatMap((_, index) => names.map((__, at) => known?.nodes[index]?.listenerPorts[at])),
   ]);
   const cluster: Cluster = {
     version: wanted.version,
     clusterId: known?.clusterId ?? newClusterId(),
     light: wanted.light,
     properties: wanted.properties,
+    listeners: wanted.listeners,
     nodes: ids.map((id, index) => ({
       id,
       port: ports[index] ?? 0,
       controllerPort: ports[ids.length + index] ?? 0,
+      listenerPorts: ports.slice(ids.length * 2).slice(index * names.length, (index + 1) * names.length),
     })),
   };
   const file = clusterFile(wanted.folder);
@@ -179,7 +191,15 @@ async function plan(wanted: Wanted, known: Cluster | undefined): Promise<Cluster
 
 async function readCluster(folder: string): Promise<Cluster | undefined> {
   const text = await readFile(clusterFile(folder), 'utf8').catch(() => undefined);
-  return text === undefined ? undefined : (JSON.parse(text) as Cluster);
+  if (text === undefined) return undefined;
+  const cluster = JSON.parse(text) as Cluster;
+  // A folder of before there were more listeners does not say that it has none.
+  const isOld = !('listeners' in cluster);
+  return isOld ? { ...(cluster as Cluster), listeners: {}, nodes: withoutListeners(cluster) } : cluster;
+}
+
+function withoutListeners({ nodes }: Cluster): Cluster['nodes'] {
+  return nodes.map((node) => ({ ...node, listenerPorts: [] }));
 }
 
 function clusterFile(folder: string): string {

@@ -2,7 +2,7 @@
 // was not answered in time takes the connection with it.
 import net, { type Socket } from 'node:net';
 import tls from 'node:tls';
-import { TandemError, toError, type Clock } from '@tandem/ports';
+import { TandemError, type Clock } from '@tandem/ports';
 import type { Address } from '../broker-address.ts';
 import type { Connect, ConnectionLimits } from '../client.ts';
 import type { KafkaSystem } from '../configuration.ts';
@@ -112,14 +112,8 @@ class KafkajsConnection implements BrokerLink {
   }
 
   async #connect(): Promise<void> {
-    try {
-      await this.#connection.connect();
-      this.#versions = await introduce(this.#connection);
-    } catch (thrown) {
-      // The connection's end may have been told first, and says less.
-      this.#lost = toError(thrown);
-      throw thrown;
-    }
+    await this.#connection.connect();
+    this.#versions = await introduce(this.#connection);
   }
 
   /** Read afresh: it may have been lost during any wait. */

@@ -60,7 +60,7 @@ export function newConnection(
   },
 ): Connection {
   registerDecompressors();
-  return new Connection({
+  const connection = new Connection({
     ...options,
     ssl: options.ssl ?? null,
     // kafkajs writes to it.
@@ -70,6 +70,16 @@ export function newConnection(
     requestTimeout: never_ms,
     enforceRequestTimeout: false,
   });
+  withoutTicking(connection);
+  return connection;
+}
+
+/** After its first answer kafkajs looks every millisecond for requests that wait, for ever; they only do while brokers throttle. */
+function withoutTicking({ requestQueue }: Connection): void {
+  const schedule = requestQueue.scheduleCheckPendingRequests.bind(requestQueue);
+  requestQueue.scheduleCheckPendingRequests = () => {
+    if (requestQueue.pending.length > 0) schedule();
+  };
 }
 
 const never_ms = 2_147_483_647;

@@ -34,6 +34,12 @@ declare module 'kafkajs/src/network/connection.js' {
   }
 
   export default class Connection {
+    readonly requestQueue: {
+      readonly pending: readonly unknown[];
+      readonly throttleCheckTimeoutId: unknown;
+      checkPendingRequests(): void;
+      scheduleCheckPendingRequests(): void;
+    };
     constructor(options: ConnectionOptions);
     connect(): Promise<unknown>;
     setVersions(versions: Readonly<Record<number, { readonly minVersion: number; readonly maxVersion: number }>>): void;

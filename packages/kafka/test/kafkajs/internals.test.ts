@@ -115,6 +115,10 @@ describe('what is used of kafkajs', () => {
     ] as const) {
       expect(typeof connection[name]).toBe('function');
     }
+    const { requestQueue } = connection;
+    expect(requestQueue.pending).toEqual([]);
+    requestQueue.checkPendingRequests();
+    expect(requestQueue.throttleCheckTimeoutId).toBeNull();
   });
 
   it.each(Object.entries(spoken).filter(([name]) => name !== 'InitProducerId' && name !== 'Fetch'))(

@@ -40,7 +40,11 @@ export function createPublisher(
 }
 
 /** What is committed in the partition, in order, once no transaction is open there any more. */
-export async function readAll(kafka: TestKafka, topic: string, partition: number): Promise<WrittenRecord[]> {
+export async function readAll(
+  kafka: Pick<TestKafka, 'system'>,
+  topic: string,
+  partition: number,
+): Promise<WrittenRecord[]> {
   const source = await createKafkaSource({
     system: kafka.system(),
     binding: kafkaSourceSchema.parse({ topic, compacted: true }),
