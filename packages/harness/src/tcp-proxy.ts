@@ -16,6 +16,8 @@ export class TcpProxy {
   readonly #links = new Set<Link>();
   #isBlackHole = false;
   #isDead = false;
+  #refused = 0;
+  #isDeafToNext = false;
   #doom: RegExp | undefined;
   #lost: RegExp | undefined;
   #torn: RegExp | undefined;
@@ -68,6 +70,16 @@ export class TcpProxy {
     this.#isDead = false;
   }
 
+  /** Connections that were refused so far. */
+  get refused(): number {
+    return this.#refused;
+  }
+
+  /** Of the next connection nothing is ever passed on, and nobody is told; the ones after it are as usual. */
+  ignoreNextLink(): void {
+    this.#isDeafToNext = true;
+  }
+
   breakLinks(): void {
     for (const { client, server } of this.#links) {
       client.destroy();
@@ -106,13 +118,17 @@ export class TcpProxy {
 
   #accept(client: Socket): void {
     if (this.#isDead) {
+      this.#refused += 1;
       client.destroy();
       return;
     }
+    const isIgnored = this.#isDeafToNext;
+    this.#isDeafToNext = false;
     const server = connect(this.#target.port, this.#target.host);
     const link: Link = { client, server, fate: 'passed on' };
     this.#links.add(link);
     client.on('data', (bytes) => {
+      if (isIgnored) return;
       if (this.#lost?.test(bytes.toString('latin1')) === true) {
         this.#lost = undefined;
         client.destroy();

@@ -4,7 +4,7 @@ import { backoff_ms, pause, TandemError, toError, type Clock } from '@tandem/por
 import { Connection, SessionExpired, type Credentials, type SessionKey } from './connection.ts';
 import { showServer, type Server } from './connect-string.ts';
 
-/** How long a server has to answer, where there is another one to ask. */
+/** How long a server has to answer, where there is another one to ask or a session that runs out meanwhile. */
 const leastConnectLimit_ms = 250;
 /** Connecting takes as long as it takes on a busy machine, however short the session. */
 const longConnectLimit_ms = 2000;
@@ -32,6 +32,8 @@ export class Session {
   readonly #servers: readonly Server[];
   #next = 0;
   #failures = 0;
+  /** Tries that took all their time. A server that refuses is not slow. */
+  #unanswered = 0;
   #key: SessionKey | undefined;
 
   constructor(options: SessionOptions) {
@@ -59,6 +61,7 @@ export class Session {
         }
         this.#next += 1;
         this.#failures += 1;
+        if (cause instanceof TandemError && cause.code === 'zookeeper-unanswered') this.#unanswered += 1;
         onFailure?.(cause);
         if (signal?.aborted === true) throw cause;
         if (clock.now_ms() >= until_ms || tries >= rounds * this.#servers.length) throw this.#unreachable(cause);
@@ -82,24 +85,28 @@ export class Session {
     });
     this.#key = connection.session;
     this.#failures = 0;
+    this.#unanswered = 0;
     // A server that ends the connection is not the first to be asked again.
     void connection.closed.then(() => (this.#next += 1));
     return connection;
   }
 
-  /** Short at first where there are others to ask, longer each round, for all of them may be slow. */
+  /**
+   * Short at first, longer each round, for all of them may be slow. Short also for a single server while there is a
+   * session to keep: one that is just starting takes in a request to connect and never answers it.
+   */
   #limit_ms(): number {
     const { sessionTimeout_ms } = this.#options;
     const longest_ms = Math.max(longConnectLimit_ms, sessionTimeout_ms);
-    if (this.#servers.length === 1) return longest_ms;
-    const rounds = Math.floor(this.#failures / this.#servers.length);
+    if (this.#servers.length === 1 && this.#key === undefined) return longest_ms;
+    const rounds = Math.floor(this.#unanswered / this.#servers.length);
     return Math.min(longest_ms, Math.max(leastConnectLimit_ms, sessionTimeout_ms / 6) * 2 ** Math.min(rounds, 10));
   }
 
   async #pauseBetweenRounds(until_ms: number, signal: AbortSignal | undefined): Promise<void> {
     const { clock, sessionTimeout_ms } = this.#options;
     const rounds = this.#failures / this.#servers.length;
-    const wait_ms = backoff_ms(rounds - 1, Math.max(leastConnectLimit_ms, sessionTimeout_ms / 2));
+    const wait_ms = backoff_ms(rounds - 1, Math.max(leastConnectLimit_ms, sessionTimeout_ms / 4));
     await pause(clock, Math.min(wait_ms, until_ms - clock.now_ms()), signal ?? new AbortController().signal);
   }
 

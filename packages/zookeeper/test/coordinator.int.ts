@@ -142,6 +142,20 @@ describeWithStack(
         expect(a.connection).toEqual([]);
       });
 
+      it('keeps its session when a server that is just starting takes in a request to connect and never answers', async () => {
+        const { proxy, system } = await stage.link();
+        const a = await stage.join('a', system, 4000);
+        await a.coordinator.claim(undefined);
+        const bystander = await stage.bystander();
+        const { owner } = await bystander.read(`${stage.root}/active`);
+        proxy.die();
+        await until(() => proxy.refused > 5);
+        proxy.ignoreNextLink();
+        proxy.revive();
+        expect(await a.coordinator.verify(1 as Epoch)).toBe('current');
+        expect((await bystander.read(`${stage.root}/active`)).owner).toBe(owner);
+      });
+
       it('goes on after an answer that broke off in the middle of a packet', async () => {
         const { proxy, system } = await stage.link();
         const a = await stage.join('a', system);
