@@ -92,6 +92,7 @@ export class Node implements NodeHandle {
   readonly #switchovers: Switchovers;
   readonly #authority: Authority;
   #closing: Promise<void> | undefined;
+  #resigning: Promise<void> = Promise.resolve();
   #resolveEnded: (end: NodeEnd) => void = () => undefined;
 
   constructor(options: NodeOptions) {
@@ -308,7 +309,7 @@ export class Node implements NodeHandle {
         this.apps.get(effect.app)?.stepDown();
         return;
       case 'resign':
-        coordinator.resign(effect.epoch).catch((error: unknown) => {
+        this.#resigning = coordinator.resign(effect.epoch).catch((error: unknown) => {
           log.warn({ reason: toError(error).message }, 'resigning was not confirmed');
         });
         return;
@@ -433,6 +434,8 @@ export class Node implements NodeHandle {
     this.#switchovers.refuseAll('the node is closing');
     this.#links?.all.close();
     await Promise.all([...this.apps.values()].map((app) => app.close()));
+    // Leaving would break it off, and say that the coordinator does not answer.
+    await this.#resigning;
     await this.options.coordinator.leave();
     this.#server.closeAllConnections();
     await new Promise<void>((resolve) => {

@@ -167,7 +167,8 @@ export class Membership {
     let cause: Error | undefined;
     for (let tries = 0; ; tries += 1) {
       if (tries > 0) await pause(this.#clock, Math.min(10, limit_ms / 8), this.#stop.signal);
-      if (this.#clock.now_ms() >= until_ms || this.#hasLeft()) {
+      if (this.#hasLeft()) throw new TandemError('coordinator-unanswered', `left before it was done: ${what}`);
+      if (this.#clock.now_ms() >= until_ms) {
         const text = `the coordinator did not answer within ${String(limit_ms)} ms: ${what} (${cause?.message ?? this.#trouble})`;
         throw new TandemError('coordinator-unanswered', text, { cause });
       }
