@@ -43,6 +43,8 @@ interface Partition {
   ready: RecordPage | undefined;
   gap: SourceGap | undefined;
   stopped: boolean;
+  /** Its own: what other brokers deliver says nothing of this one. */
+  trouble: string | undefined;
 }
 
 /** A broker and what it leads. */
@@ -50,6 +52,8 @@ interface Broker {
   readonly node: number;
   readonly partitions: Partition[];
   fetching: boolean;
+  /** Not asked again before leaders have been looked for. The others are. */
+  failed: boolean;
   /** Which partition comes first: a response is limited as a whole. */
   turn: number;
 }
@@ -70,7 +74,6 @@ export class KafkaReader implements SourceReader {
   #starving = false;
   #topicId = '';
   #brokers: readonly Broker[] = [];
-  #trouble: string | undefined = 'not connected yet';
   #retry_ms: number;
   #recovery: Timer | undefined;
   #endPoll: Timer | undefined;
@@ -93,6 +96,7 @@ export class KafkaReader implements SourceReader {
       ready: undefined,
       gap: undefined,
       stopped: false,
+      trouble: 'not connected yet',
     }));
     for (const state of this.#partitions) this.#byNumber.set(state.partition, state);
     void this.#locate();
@@ -147,7 +151,7 @@ export class KafkaReader implements SourceReader {
   }
 
   trouble(): string | undefined {
-    return this.#trouble;
+    return this.#partitions.find(({ trouble }) => trouble !== undefined)?.trouble;
   }
 
   async close(): Promise<void> {
@@ -170,29 +174,36 @@ export class KafkaReader implements SourceReader {
         const node = topic.leaders[state.partition];
         if (node === undefined) {
           isComplete = false;
+          this.#note(`partition ${String(state.partition)} has no leader`, [state]);
           continue;
         }
         const broker = brokers.get(node) ?? {
           node,
           partitions: [],
           fetching: before.get(node)?.fetching ?? false,
+          failed: false,
           turn: 0,
         };
         broker.partitions.push(state);
         brokers.set(node, broker);
       }
       this.#brokers = [...brokers.values()];
-      if (!isComplete) this.#recover('a partition has no leader');
+      if (!isComplete) this.#recover();
     } catch (thrown) {
-      this.#recover(toError(thrown).message);
+      this.#note(toError(thrown).message, this.#partitions);
+      this.#recover();
     }
     this.#fetchIfUseful();
   }
 
-  #recover(trouble: string): void {
-    if (this.#closed) return;
-    this.#trouble = `reading topic '${this.#topic}': ${trouble}`;
-    if (this.#recovery !== undefined) return;
+  #note(trouble: string, partitions: readonly Partition[]): void {
+    for (const state of partitions) state.trouble = `reading topic '${this.#topic}': ${trouble}`;
+  }
+
+  #recover(failed?: Broker): void {
+    // A broker's state is made anew when leaders are looked for.
+    for (const broker of this.#brokers) if (broker.node === failed?.node) broker.failed = true;
+    if (this.#closed || this.#recovery !== undefined) return;
     const wait_ms = this.#retry_ms;
     this.#retry_ms = Math.min(wait_ms * 2, this.#settings.retryMost_ms);
     this.#recovery = this.#cluster.clock.after(wait_ms, () => {
@@ -203,9 +214,9 @@ export class KafkaReader implements SourceReader {
   }
 
   #fetchIfUseful(): void {
-    if (this.#closed || this.#recovery !== undefined) return;
+    if (this.#closed) return;
     for (const broker of this.#brokers) {
-      if (!broker.fetching && broker.partitions.some(hasRoom)) void this.#fetch(broker);
+      if (!broker.fetching && !broker.failed && broker.partitions.some(hasRoom)) void this.#fetch(broker);
     }
   }
 
@@ -234,12 +245,12 @@ export class KafkaReader implements SourceReader {
       );
       if (answer.errorCode !== 0) throw new BrokerError('Fetch', errorName(answer.errorCode));
       if (this.#isClosed()) return;
-      const failures = await Promise.all(answer.partitions.map((fetched) => this.#finish(fetched)));
-      const failure = failures.find((one) => one !== undefined);
-      if (failure === undefined) this.#allIsWell();
-      else this.#recover(failure);
+      const finished = await Promise.all(answer.partitions.map((fetched) => this.#finish(fetched)));
+      if (finished.includes(false)) this.#recover(broker);
+      else this.#lookWhetherAllIsWell();
     } catch (thrown) {
-      this.#recover(toError(thrown).message);
+      this.#note(toError(thrown).message, wanted);
+      this.#recover(broker);
     } finally {
       broker.fetching = false;
       // A broker's state is made anew when leaders are looked for.
@@ -251,18 +262,24 @@ export class KafkaReader implements SourceReader {
     this.#fetchIfUseful();
   }
 
-  /** Takes in what came of one partition; says what went wrong. */
-  async #finish(fetched: FetchedPartition): Promise<string | undefined> {
+  /** Takes in what came of one partition; false when something went wrong, which is noted. */
+  async #finish(fetched: FetchedPartition): Promise<boolean> {
     const state = this.#byNumber.get(fetched.partition);
-    if (state === undefined || state.stopped) return undefined;
+    if (state === undefined || state.stopped) return true;
     if (fetched.errorCode !== 0) {
       const error = errorName(fetched.errorCode);
-      if (error === 'OFFSET_OUT_OF_RANGE') return await this.#lookForGap(state);
-      return `partition ${String(state.partition)}: ${error}`;
+      const trouble =
+        error === 'OFFSET_OUT_OF_RANGE'
+          ? await this.#lookForGap(state)
+          : `partition ${String(state.partition)}: ${error}`;
+      state.trouble = undefined;
+      if (trouble !== undefined) this.#note(trouble, [state]);
+      return trouble === undefined;
     }
+    state.trouble = undefined;
     this.#sawEnd(state, fetched.lastStableOffset);
     const { records } = fetched;
-    if (records.length === 0) return undefined;
+    if (records.length === 0) return true;
     await this.#cluster.codec.load(records);
     const page = this.#sparePages.pop() ?? this.#cluster.codec.page(this.#topic);
     page.begin(state.partition, state.fetchFrom, records, fetched.aborted);
@@ -274,7 +291,7 @@ export class KafkaReader implements SourceReader {
       this.#sparePages.push(page);
       state.limit_bytes = Math.min(state.limit_bytes * 2, batchMost_bytes);
     }
-    return undefined;
+    return true;
   }
 
   /** The broker says that the position is not there: before the first record kept, or beyond the end (S9). */
@@ -299,7 +316,7 @@ export class KafkaReader implements SourceReader {
   #scheduleEndPoll(): void {
     if (this.#closed) return;
     this.#endPoll = this.#cluster.clock.after(this.#settings.endPoll_ms, () => {
-      const asking = this.#recovery !== undefined ? [] : this.#brokers.map((broker) => this.#askEnds(broker));
+      const asking = this.#brokers.filter(({ failed }) => !failed).map((broker) => this.#askEnds(broker));
       void Promise.allSettled(asking).then(() => {
         this.#scheduleEndPoll();
       });
@@ -322,19 +339,21 @@ export class KafkaReader implements SourceReader {
         if (state !== undefined) this.#sawEnd(state, Number(offset));
       }
     } catch (thrown) {
-      this.#recover(toError(thrown).message);
+      this.#note(toError(thrown).message, broker.partitions);
+      this.#recover(broker);
     }
   }
 
   #sawEnd(state: Partition, end: number): void {
     if (end < 0) return;
     state.end = end;
+    state.trouble = undefined;
     state.endSeen_ms = this.#cluster.clock.now_ms();
   }
 
-  #allIsWell(): void {
-    if (this.#recovery !== undefined) return;
-    this.#trouble = undefined;
+  /** While one broker is away, the next look for leaders waits as long as it must, whatever the others deliver. */
+  #lookWhetherAllIsWell(): void {
+    if (this.#recovery !== undefined || this.trouble() !== undefined) return;
     this.#retry_ms = this.#settings.retryFirst_ms;
   }
 

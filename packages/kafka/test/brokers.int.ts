@@ -162,6 +162,45 @@ describeWithStack(
         await source.close();
       }, 120_000);
 
+      const ofSeveral = brokers > 1 ? it : it.skip;
+      ofSeveral(
+        'says all the while that a partition cannot be read, whatever the others deliver',
+        async () => {
+          const place = kafka.newName('placed');
+          const replicaAssignment = server.brokers.map(({ id }, partition) => ({ partition, replicas: [id] }));
+          await kafka.admin.createTopics({ waitForLeaders: false, topics: [{ topic: place, replicaAssignment }] });
+          await until(async () => (await kafka.admin.fetchTopicOffsets(place).catch(() => [])).length === partitions);
+          const source = await createKafkaSource({
+            system: kafka.system(),
+            binding: kafkaSourceSchema.parse({ topic: place }),
+            clock,
+            log: () => undefined,
+          });
+          const reader = source.read(new Map([0, 1, 2].map((partition) => [partition, asPosition(0)])));
+          await until(() => reader.trouble() === undefined);
+          const [broker] = server.brokers;
+          await broker?.kill();
+          await until(() => reader.trouble() !== undefined);
+          const said = new Set<boolean>();
+          let read = 0;
+          reader.onReady = () => {
+            said.add(reader.trouble() !== undefined);
+            while (reader.take() !== undefined) read += 1;
+          };
+          reader.onReady();
+          for (let round = 0; round < 100; round += 1) {
+            const before = read;
+            await kafka.append(place, 1 + (round % 2), [{ key: 'k', value: String(round) }]);
+            await until(() => read > before, 30_000);
+          }
+          expect([...said]).toEqual([true]);
+          await broker?.start();
+          await until(() => reader.trouble() === undefined, 60_000);
+          await source.close();
+        },
+        120_000,
+      );
+
       it('ends a transaction that its node leaves open for too long, and the node is fenced by that', async () => {
         const link = await proxied(kafka.brokers);
         const slow = create({
