@@ -4,8 +4,11 @@ import { positive, whole } from './arguments.ts';
 import { measureFaults } from './faults.ts';
 import { measureLatency } from './latency.ts';
 import { describeMachine } from './machine.ts';
+import { measureIdle } from './idle.ts';
+import { measureOutage, outages, type Outage } from './outage.ts';
 import { measureQuiet } from './quiet.ts';
 import { workloads, type Workload } from './reference.ts';
+import { measureRestart } from './restart.ts';
 import { measureSnapshot } from './snapshot.ts';
 import { Stack, stackNames, type StackName } from './stack.ts';
 import { measureThroughput } from './throughput.ts';
@@ -74,6 +77,26 @@ function makeProgram(): Command {
         times: options.times,
         ...(await measureFaults(stack, 'switchover', options.times)),
       })),
+    );
+  add('outage', 'kills a server, starts it again, and takes the time that outputs stay away; with --stack kafka')
+    .addOption(new Option('--of <server>', 'which').choices([...outages]).makeOptionMandatory())
+    .option('--seconds <n>', 'how long it is gone', whole(1, 3600), 60)
+    .action((options: Common & { of: Outage; seconds: number }) =>
+      measure(options, async (stack) => ({
+        of: options.of,
+        seconds: options.seconds,
+        ...(await measureOutage(stack, options.of, options.seconds)),
+      })),
+    );
+  add('restart', 'stops a node that is alone and starts it again: from its start to its first output')
+    .option('--times <n>', 'how many times', whole(1, 10_000), 10)
+    .action((options: Common & { times: number }) =>
+      measure(options, async (stack) => ({ times: options.times, ...(await measureRestart(stack, options.times)) })),
+    );
+  add('idle', 'processor time and memory of a pair that has nothing to do')
+    .option('--seconds <n>', 'how long', whole(1, 86_400), 30)
+    .action((options: Common & { seconds: number }) =>
+      measure(options, (stack) => measureIdle(stack, options.seconds)),
     );
   add('latency', 'from an input appended to its output read, at 1,000 inputs/s')
     .option('--seconds <n>', 'how long', whole(1, 86_400), 30)

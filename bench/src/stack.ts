@@ -19,6 +19,14 @@ export type Progress = (line: string) => void;
 export const stackNames = ['postgres', 'kafka'] as const;
 export type StackName = (typeof stackNames)[number];
 
+/** One that may be killed and started again. */
+export interface Server {
+  kill(): Promise<void>;
+  start(): Promise<void>;
+}
+
+type Servers = Readonly<Partial<Record<'kafka' | 'zookeeper', Server>>>;
+
 export class Stack {
   readonly url: string;
   /** Names and versions, for people. */
@@ -26,12 +34,13 @@ export class Stack {
   readonly progress: Progress;
   readonly logs: Logs;
   readonly #zookeeper: string | undefined;
+  readonly #servers: Servers;
   readonly #name: string;
   readonly #server: EmbeddedServer | undefined;
   readonly #closing: (() => Promise<void>)[] = [];
 
   private constructor(
-    parts: { url: string; systems: string; logs: Logs; zookeeper: string | undefined },
+    parts: { url: string; systems: string; logs: Logs; zookeeper: string | undefined; servers: Servers },
     name: string,
     server: EmbeddedServer | undefined,
     progress: Progress,
@@ -41,6 +50,7 @@ export class Stack {
     this.logs = parts.logs;
     this.#zookeeper = parts.zookeeper;
     this.progress = progress;
+    this.#servers = parts.servers;
     this.#name = name;
     this.#server = server;
     this.onClose(() => parts.logs.close());
@@ -62,11 +72,11 @@ export class Stack {
     }
     await dropDatabase(base, name);
     const url = await createDatabase(base, name);
-    const { logs, zookeeper, stop } = kind === 'kafka' ? await openKafka(progress) : ofDatabase(url);
+    const { logs, zookeeper, servers, stop } = kind === 'kafka' ? await openKafka(progress) : ofDatabase(url);
     const systems = kind === 'kafka' ? [new PostgresLogs(url), logs] : [logs];
     const described = await Promise.all(systems.map((one) => one.describe()));
     if (kind === 'kafka') await systems[0]?.close();
-    const stack = new Stack({ url, systems: described.join(', '), logs, zookeeper }, name, server, progress);
+    const stack = new Stack({ url, systems: described.join(', '), logs, zookeeper, servers }, name, server, progress);
     stack.onClose(stop);
     return stack;
   }
@@ -74,6 +84,15 @@ export class Stack {
   /** Undone in reverse order when the stack is closed. */
   onClose(work: () => Promise<void>): void {
     this.#closing.push(work);
+  }
+
+  /** @throws Error when this run has not started it. */
+  server(name: 'kafka' | 'zookeeper'): Server {
+    const server = this.#servers[name];
+    if (server === undefined) {
+      throw new Error(`${name} is not this run's own: use --stack kafka, without addresses in the environment`);
+    }
+    return server;
   }
 
   async writer(log: string, options: { readonly fast?: boolean } = {}): Promise<LogAppender> {
@@ -120,16 +139,18 @@ export class Stack {
 interface Opened {
   readonly logs: Logs;
   readonly zookeeper: string | undefined;
+  readonly servers: Servers;
   readonly stop: () => Promise<void>;
 }
 
 function ofDatabase(url: string): Opened {
-  return { logs: new PostgresLogs(url), zookeeper: undefined, stop: () => Promise.resolve() };
+  return { logs: new PostgresLogs(url), zookeeper: undefined, servers: {}, stop: () => Promise.resolve() };
 }
 
 async function openKafka(progress: Progress): Promise<Opened> {
   const folder = path.join(root, '.tandem', 'bench-stack');
   const started: { stop(): Promise<void> }[] = [];
+  const servers: { kafka?: Server; zookeeper?: Server } = {};
   const givenKafka = process.env['TANDEM_KAFKA'];
   const givenZookeeper = process.env['TANDEM_ZOOKEEPER'];
   if (givenKafka === undefined || givenZookeeper === undefined) progress('starting Kafka and ZooKeeper');
@@ -137,18 +158,22 @@ async function openKafka(progress: Progress): Promise<Opened> {
   if (bootstrap === undefined) {
     const kafka = await startKafka({ dataDir: path.join(folder, 'kafka'), fresh: true });
     started.push(kafka);
+    const [broker] = kafka.brokers;
+    if (broker !== undefined) servers.kafka = broker;
     bootstrap = kafka.bootstrap;
   }
   let address = givenZookeeper;
   if (address === undefined) {
     const zookeeper = await startZooKeeper({ dataDir: path.join(folder, 'zookeeper'), fresh: true });
     started.push(zookeeper);
+    servers.zookeeper = zookeeper;
     address = zookeeper.address;
   }
   const run = `bench-${randomBytes(4).toString('hex')}`;
   return {
     logs: new KafkaLogs({ bootstrap, prefix: `${run}-` }),
     zookeeper: `${address}/${run}`,
+    servers,
     stop: async () => {
       for (const server of started) await server.stop();
     },

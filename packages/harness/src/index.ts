@@ -13,4 +13,4 @@ export { Generator, murmur2, partitionOf, type Drawn } from './generator.ts';
 export { SteadyCheck, steadyValue, type SteadyVerdict } from './steady.ts';
 export { pace, type Paced } from './pacing.ts';
 export { TcpProxy } from './tcp-proxy.ts';
-export { cpuSeconds, memoryPeak_mb } from './usage.ts';
+export { cpuSeconds, memory_mb, memoryPeak_mb } from './usage.ts';

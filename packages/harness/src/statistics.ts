@@ -36,6 +36,11 @@ export class ArrivalClock {
     return this.#arrivals_ms.at(-1);
   }
 
+  /** Of the first arrival after that; undefined while there is none. */
+  firstAfter_ms(at_ms: number): number | undefined {
+    return this.#arrivals_ms[firstAfter(this.#arrivals_ms, at_ms)];
+  }
+
   /** Between arrivals of which the later came after `from_ms` and not after `to_ms`; undefined when there is none. */
   longestGap_ms(from_ms: number, to_ms: number): number | undefined {
     const gaps = this.gaps_ms(from_ms, to_ms);

@@ -1,4 +1,4 @@
-// CPU time and peak memory of another process: /proc on Linux, ps elsewhere.
+// CPU time and memory of another process: /proc on Linux, ps elsewhere.
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
@@ -18,11 +18,20 @@ export async function cpuSeconds(pid: number): Promise<number | undefined> {
   return time === undefined ? undefined : parseTime(time);
 }
 
-/** The most it ever had; outside of Linux what it has now. */
+/** Resident: the most it ever had; outside of Linux what it has now. */
 export async function memoryPeak_mb(pid: number): Promise<number | undefined> {
+  return await resident_mb(pid, 'VmHWM');
+}
+
+/** Resident now. */
+export async function memory_mb(pid: number): Promise<number | undefined> {
+  return await resident_mb(pid, 'VmRSS');
+}
+
+async function resident_mb(pid: number, field: 'VmHWM' | 'VmRSS'): Promise<number | undefined> {
   if (process.platform === 'linux') {
     const status = await readFile(`/proc/${pid.toString()}/status`, 'utf8').catch(() => '');
-    const kb = /^VmHWM:\s+(\d+) kB/m.exec(status)?.[1];
+    const kb = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1];
     return kb === undefined ? undefined : Math.round(Number(kb) / 1024);
   }
   const kb = await ps(pid, 'rss=');
