@@ -27,6 +27,7 @@ import { rehearse } from './publisher-rehearsal.ts';
 import { Transaction, type TransactionOutcome } from './publisher-transaction.ts';
 import type { BatchWriter } from './records.ts';
 import { persistently } from './retrying.ts';
+import { Rivals } from './rivals.ts';
 
 export interface PublisherSettings {
   /** How long the steps before the commit are tried; then the transaction is undone and may be tried again. */
@@ -89,6 +90,7 @@ export class KafkaPublisher implements Publisher {
   readonly #groupOffsets: GroupOffsets;
   readonly #followers = new Set<Follower>();
   readonly #positionsWriter: BatchWriter;
+  readonly #rivals = new Rivals();
   #found: FoundSinks | undefined;
   #outputs: Outputs;
   #opening: Opening | undefined;
@@ -262,6 +264,7 @@ export class KafkaPublisher implements Publisher {
     } catch (thrown) {
       return await transaction.abandon(toError(thrown));
     }
+    this.#rivals.attempted({ epoch: opening.epoch, positions: moved });
     return await transaction.run(rounds, this.#found?.namings ?? []);
   }
 
@@ -276,6 +279,7 @@ export class KafkaPublisher implements Publisher {
     switch (done.outcome) {
       case 'published':
         opening.stored = { epoch: opening.epoch, positions: moved };
+        this.#rivals.published({ epoch: opening.epoch, positions: moved });
         // Otherwise it was given up meanwhile.
         if (this.#opening === opening) this.#groupOffsets.note(moved);
         return done;
@@ -313,6 +317,7 @@ export class KafkaPublisher implements Publisher {
     opening.reading ??= this.#tail.catchUp(this.#settings.readLimit_ms).then(
       (record) => {
         opening.stored = { epoch: record?.epoch, positions: new Map(record?.positions) };
+        if (this.#rivals.isToBeTold(record, opening.epoch, this.#cluster.clock.now_ms())) this.#tellOfRival(opening);
       },
       (thrown: unknown) => {
         opening.reading = undefined;
@@ -320,6 +325,17 @@ export class KafkaPublisher implements Publisher {
       },
     );
     return opening.reading;
+  }
+
+  #tellOfRival({ epoch }: Opening): void {
+    const { scope, log } = this.#options;
+    const { pair, app } = scope;
+    const where = this.#cluster.brokers.join(', ');
+    log(
+      'warn',
+      `somebody else publishes as pair '${pair}', app '${app}' to Kafka at ${where}, while epoch ${String(epoch)} is this node's: another pair of that name with another coordinator. Give one of them another name (pair), or both nodes the same coordinator`,
+      { transactionalId: transactionalIdOf(scope) },
+    );
   }
 
   #notOpened(thrown: unknown): OpenOutcome {

@@ -92,6 +92,45 @@ export function describeTransactions(open: () => Promise<TestKafka>): void {
     await link.close();
   });
 
+  it('says so when another pair of the same name publishes in between, and not for anything that pairs do themselves', async () => {
+    const warnings: string[] = [];
+    const log: PublisherOptions['log'] = (level, message) => {
+      if (level === 'warn') warnings.push(message);
+    };
+    const old = await opened(1);
+    expect(await old.publish(step(0, 1))).toEqual({ outcome: 'published' });
+    const link = await proxied(kafka.brokers);
+    const ours = create({ log, settings: { endLimit_ms: 100, addressOf: link.addressOf } });
+    expect(await ours.open(asEpoch(2), undefined)).toMatchObject({ outcome: 'opened' });
+    await ours.readBack();
+    expect(await ours.publish(step(1, 2))).toEqual({ outcome: 'published' });
+    // An answer that is lost for good, and a newcomer that opens and leaves.
+    for (const proxy of link.proxies) proxy.refuse(requests.endTxn);
+    expect(await ours.publish(step(2, 3))).toMatchObject({ outcome: 'fenced' });
+    for (const proxy of link.proxies) proxy.refuse(undefined);
+    expect(await ours.open(asEpoch(2), undefined)).toMatchObject({ outcome: 'opened' });
+    await ours.readBack();
+    expect(await ours.publish(step(2, 3))).toEqual({ outcome: 'published' });
+    const rival = create();
+    expect(await rival.open(asEpoch(1), undefined)).toMatchObject({ outcome: 'opened' });
+    expect(await ours.publish(step(3, 4))).toMatchObject({ outcome: 'fenced' });
+    expect(await ours.open(asEpoch(2), undefined)).toMatchObject({ outcome: 'opened' });
+    await ours.readBack();
+    const rivalsLine = expect.stringContaining(`somebody else publishes as pair '${pair}', app '${app}'`) as string;
+    expect(warnings).not.toContainEqual(rivalsLine);
+    // One that stays, as nobody tells it that its epoch is not the pair's.
+    for (let position = 3; position < 6; position++) {
+      expect(await rival.open(asEpoch(1), undefined)).toMatchObject({ outcome: 'opened' });
+      expect(await rival.publish(step(position, position + 1))).toEqual({ outcome: 'published' });
+      expect(await ours.publish(step(position, position + 1))).toMatchObject({ outcome: 'fenced' });
+      expect(await ours.open(asEpoch(2), undefined)).toMatchObject({ outcome: 'opened' });
+      await ours.readBack();
+    }
+    expect(warnings.filter((warning) => warning.startsWith('somebody else'))).toEqual([rivalsLine]);
+    await ours.close();
+    await link.close();
+  });
+
   it('ends the transaction that a dead one left open, at once: nobody waits for its time-out', async () => {
     const link = await proxied(kafka.brokers);
     const dead = await opened(1, { settings: { addressOf: link.addressOf } });
