@@ -35,7 +35,6 @@ const common = {
   conditions: import.meta.url.endsWith('.ts') ? ['@tandem/source'] : [],
   // Comments with paths would make the same code look different on two machines.
   minifyWhitespace: true,
-  charset: 'utf8',
   logLevel: 'silent',
 } satisfies esbuild.BuildOptions;
 
@@ -96,7 +95,7 @@ async function build(options: BundleOptions, outside: OutsidePackages): Promise<
   const map = built.outputFiles.find((file) => file.path.endsWith('.map'));
   const code = built.outputFiles.find((file) => file !== map);
   if (code === undefined || map === undefined) throw new Error('esbuild made no file');
-  return { code: code.text, map: map.text, inputs: [...app.inputs, ...filesOf(built.metafile, ownFolder)] };
+  return { code: code.text, map: map.text, inputs: [...makers, ...app.inputs, ...filesOf(built.metafile, ownFolder)] };
 }
 
 /** Modules that a plugin or we ourselves made up are in no file. */
@@ -107,7 +106,12 @@ function filesOf({ inputs }: esbuild.Metafile, folder: string): string[] {
 }
 
 const entryName = 'tandem-lane-entry.js';
-const ownFolder = path.dirname(fileURLToPath(import.meta.url));
+const ownFile = fileURLToPath(import.meta.url);
+const ownFolder = path.dirname(ownFile);
+/** The modules that say how a bundle is made. */
+const makers = ['bundle', 'bundled-packages', 'outside-packages'].map((name) =>
+  path.join(ownFolder, name + path.extname(ownFile)),
+);
 
 async function checkModule(module: string): Promise<void> {
   const found = await stat(module).catch(() => undefined);
