@@ -217,6 +217,8 @@ export class NodeApp {
   }
 
   #vouchedGroup(): LaneGroup {
+    // Lanes that were asked to close give no snapshot, and whoever stores one would wait for it for ever.
+    if (this.#closed) throw new TandemError('not-vouched', 'the node is closing');
     if (this.#vouched && this.#group !== undefined) return this.#group;
     if (this.#failedForGood !== undefined) {
       const reason = `app '${this.name}' has failed here and is not started again: ${this.#failedForGood}`;

@@ -3,7 +3,7 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import { asEpoch } from '@tandem/pair';
 import { createPostgresSnapshotStore } from '@tandem/postgres';
 import { FrameReader, frameType, readTaskBegin } from '@tandem/snapshot';
-import { appWhen, expectedOutputs, isLive, Stage } from './support/stage.ts';
+import { appWhen, eventually, expectedOutputs, isLive, Stage } from './support/stage.ts';
 
 jest.setTimeout(60_000);
 
@@ -80,3 +80,37 @@ it('is refused when cut off anywhere, and restores exactly the state of its posi
 async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
 }
+
+it('is given up when the node ends before its first piece was asked for, and does not hold the node up', async () => {
+  const node = await stage.start('ending', 'a');
+  await appWhen(node, isLive);
+  await node.persist();
+  await stage.sql('BEGIN');
+  // The node's leaving waits for this, the store for what comes after the savepoint.
+  await stage.sql('SELECT 1 FROM tandem.member WHERE pair = $1 FOR UPDATE', ['ending']);
+  await stage.sql('SAVEPOINT storing');
+  await stage.sql('LOCK TABLE tandem.snapshot_fence');
+  const stored = node.persist().then(
+    () => 'stored',
+    () => 'given up',
+  );
+  await eventually('the store waits for the lock', async () => {
+    const waiting = await stage.sql(
+      `SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'tandem.snapshot_fence'::regclass`,
+    );
+    return waiting.length > 0 ? true : undefined;
+  });
+  const stopping = node.handle.stop();
+  await eventually('the lanes are closed', async () => {
+    await stage.sql('SELECT pg_stat_clear_snapshot()');
+    const publishers = await stage.sql(
+      `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'tandem publisher%'`,
+    );
+    return publishers.length === 0 ? true : undefined;
+  });
+  await stage.sql('ROLLBACK TO SAVEPOINT storing');
+  expect(await stored).toBe('given up');
+  await stage.sql('COMMIT');
+  await stopping;
+  expect(node.end).toMatchObject({ blame: 'none' });
+});
