@@ -1,7 +1,15 @@
 // Reads partitions of a topic from their positions on: one fetch at a time at every broker that leads some of them, one
 // page ahead per partition. Only what is committed is read; the end is the last stable offset.
 import type { Position } from '@tandem/pair';
-import { toError, type SourceBatch, type SourceGap, type SourceReader, type Timer } from '@tandem/ports';
+import {
+  SourcePages,
+  toError,
+  type SourceBatch,
+  type SourceGap,
+  type SourcePlace,
+  type SourceReader,
+  type Timer,
+} from '@tandem/ports';
 import type { Cluster } from './cluster.ts';
 import { BrokerError, errorName } from './errors.ts';
 import { findOffset } from './offsets.ts';
@@ -29,19 +37,14 @@ export interface ReaderSettings {
   readonly retryMost_ms: number;
 }
 
-interface Partition {
-  readonly partition: number;
+interface Partition extends SourcePlace<RecordPage> {
   /** Where the next page begins. */
   fetchFrom: number;
   /** Grows while a single batch does not fit. */
   limit_bytes: number;
-  end: number | undefined;
   endSeen_ms: number;
-  paused: boolean;
   /** Part of a fetch under way, or being looked into. */
   asked: boolean;
-  ready: RecordPage | undefined;
-  gap: SourceGap | undefined;
   stopped: boolean;
   /** Its own: what other brokers deliver says nothing of this one. */
   trouble: string | undefined;
@@ -66,12 +69,7 @@ export class KafkaReader implements SourceReader {
   readonly #cluster: Cluster;
   readonly #topic: string;
   readonly #settings: ReaderSettings;
-  readonly #partitions: readonly Partition[];
-  readonly #byNumber = new Map<number, Partition>();
-  readonly #sparePages: RecordPage[] = [];
-  #handedOut: RecordPage | undefined;
-  #turn = 0;
-  #starving = false;
+  readonly #pages: SourcePages<RecordPage, Partition>;
   #topicId = '';
   #brokers: readonly Broker[] = [];
   #retry_ms: number;
@@ -85,7 +83,7 @@ export class KafkaReader implements SourceReader {
     this.#topic = topic;
     this.#settings = settings;
     this.#retry_ms = settings.retryFirst_ms;
-    this.#partitions = [...positions].map(([partition, position]) => ({
+    const places = [...positions].map(([partition, position]) => ({
       partition,
       fetchFrom: position,
       limit_bytes: settings.page_bytes,
@@ -98,65 +96,37 @@ export class KafkaReader implements SourceReader {
       stopped: false,
       trouble: 'not connected yet',
     }));
-    for (const state of this.#partitions) this.#byNumber.set(state.partition, state);
+    this.#pages = new SourcePages<RecordPage, Partition>(places, {
+      onRoom: () => {
+        this.#fetchIfUseful();
+      },
+      onReady: () => {
+        this.onReady();
+      },
+    });
     void this.#locate();
     this.#scheduleEndPoll();
   }
 
   take(): SourceBatch | SourceGap | undefined {
-    if (this.#handedOut !== undefined) {
-      this.#sparePages.push(this.#handedOut);
-      this.#handedOut = undefined;
-    }
-    const count = this.#partitions.length;
-    for (let step = 0; step < count; step++) {
-      const at = (this.#turn + step) % count;
-      const state = this.#partitions[at];
-      if (state === undefined || state.paused || this.#closed) continue;
-      if (state.ready !== undefined) {
-        const page = state.ready;
-        state.ready = undefined;
-        this.#handedOut = page;
-        this.#turn = at + 1;
-        // The broker prepares the next page while this one is processed.
-        this.#fetchIfUseful();
-        return page;
-      }
-      if (state.gap !== undefined) {
-        const gap = state.gap;
-        state.gap = undefined;
-        this.#turn = at + 1;
-        return gap;
-      }
-    }
-    this.#starving = true;
-    return undefined;
+    return this.#pages.take();
   }
 
   setPaused(partition: number, paused: boolean): void {
-    const state = this.#byNumber.get(partition);
-    if (state === undefined || state.paused === paused) return;
-    state.paused = paused;
-    if (paused) return;
-    this.#fetchIfUseful();
-    if (state.ready !== undefined || state.gap !== undefined) {
-      queueMicrotask(() => {
-        this.#feed();
-      });
-    }
+    this.#pages.setPaused(partition, paused);
   }
 
   end(partition: number): Position | undefined {
-    return this.#byNumber.get(partition)?.end as Position | undefined;
+    return this.#pages.end(partition);
   }
 
   trouble(): string | undefined {
-    return this.#partitions.find(({ trouble }) => trouble !== undefined)?.trouble;
+    return this.#pages.places.find(({ trouble }) => trouble !== undefined)?.trouble;
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.onReady = () => undefined;
+    this.#pages.close();
     this.#recovery?.cancel();
     this.#endPoll?.cancel();
     await this.#cluster.close();
@@ -170,7 +140,7 @@ export class KafkaReader implements SourceReader {
       const before = new Map(this.#brokers.map((broker) => [broker.node, broker]));
       const brokers = new Map<number, Broker>();
       let isComplete = true;
-      for (const state of this.#partitions) {
+      for (const state of this.#pages.places) {
         const node = topic.leaders[state.partition];
         if (node === undefined) {
           isComplete = false;
@@ -190,7 +160,7 @@ export class KafkaReader implements SourceReader {
       this.#brokers = [...brokers.values()];
       if (!isComplete) this.#recover();
     } catch (thrown) {
-      this.#note(toError(thrown).message, this.#partitions);
+      this.#note(toError(thrown).message, this.#pages.places);
       this.#recover();
     }
     this.#fetchIfUseful();
@@ -258,13 +228,13 @@ export class KafkaReader implements SourceReader {
       for (const state of wanted) state.asked = false;
     }
     if (this.#isClosed()) return;
-    this.#feed();
+    this.#pages.feed();
     this.#fetchIfUseful();
   }
 
   /** Takes in what came of one partition; false when something went wrong, which is noted. */
   async #finish(fetched: FetchedPartition): Promise<boolean> {
-    const state = this.#byNumber.get(fetched.partition);
+    const state = this.#pages.place(fetched.partition);
     if (state === undefined || state.stopped) return true;
     if (fetched.errorCode !== 0) {
       const error = errorName(fetched.errorCode);
@@ -281,14 +251,14 @@ export class KafkaReader implements SourceReader {
     const { records } = fetched;
     if (records.length === 0) return true;
     await this.#cluster.codec.load(records);
-    const page = this.#sparePages.pop() ?? this.#cluster.codec.page(this.#topic);
+    const page = this.#pages.spare() ?? this.#cluster.codec.page(this.#topic);
     page.begin(state.partition, state.fetchFrom, records, fetched.aborted);
     if (page.nextPosition > state.fetchFrom) {
       state.fetchFrom = page.nextPosition;
       state.limit_bytes = this.#settings.page_bytes;
       state.ready = page;
     } else {
-      this.#sparePages.push(page);
+      this.#pages.giveBack(page);
       state.limit_bytes = Math.min(state.limit_bytes * 2, batchMost_bytes);
     }
     return true;
@@ -335,7 +305,7 @@ export class KafkaReader implements SourceReader {
       const topics = [{ name: this.#topic, partitions }];
       const answer = await connection.send(listOffsets, [-1, readCommitted, topics], this.#settings.answerLimit_ms);
       for (const { partitionIndex, offset } of answer.topics[0]?.partitions ?? []) {
-        const state = this.#byNumber.get(partitionIndex);
+        const state = this.#pages.place(partitionIndex);
         if (state !== undefined) this.#sawEnd(state, Number(offset));
       }
     } catch (thrown) {
@@ -355,16 +325,6 @@ export class KafkaReader implements SourceReader {
   #lookWhetherAllIsWell(): void {
     if (this.#recovery !== undefined || this.trouble() !== undefined) return;
     this.#retry_ms = this.#settings.retryFirst_ms;
-  }
-
-  #feed(): void {
-    if (!this.#starving) return;
-    const anything = this.#partitions.some(
-      (state) => !state.paused && (state.ready !== undefined || state.gap !== undefined),
-    );
-    if (!anything) return;
-    this.#starving = false;
-    this.onReady();
   }
 
   /** Read afresh: it may have been closed during any wait. */

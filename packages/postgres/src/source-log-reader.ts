@@ -1,7 +1,16 @@
 // Reads partitions of a log from their positions on: one statement for all that have room, woken by NOTIFY, one page
 // ahead per partition.
 import type { Position } from '@tandem/pair';
-import { toError, type Clock, type SourceBatch, type SourceGap, type SourceReader, type Timer } from '@tandem/ports';
+import {
+  SourcePages,
+  toError,
+  type Clock,
+  type SourceBatch,
+  type SourceGap,
+  type SourcePlace,
+  type SourceReader,
+  type Timer,
+} from '@tandem/ports';
 import type { Connection } from './connection.ts';
 import type { LogNames } from './log-name.ts';
 import { Fetch, LogPage, type FetchSink } from './log-page.ts';
@@ -16,20 +25,15 @@ export interface ReaderSettings {
   readonly retryMost_ms: number;
 }
 
-interface Partition {
-  readonly partition: number;
+interface Partition extends SourcePlace<LogPage> {
   /** Where the next page begins. */
   fetchFrom: number;
-  end: number | undefined;
   /** Rows to ask for: follows the records' size, so that a page stays within its bytes. */
   limit: number;
-  paused: boolean;
-  ready: LogPage | undefined;
   /** The page that the fetch under way fills. */
   filling: LogPage | undefined;
   /** A row did not fit any more; those that follow are fetched again. */
   full: boolean;
-  gap: SourceGap | undefined;
   stopped: boolean;
 }
 
@@ -42,12 +46,7 @@ export class PostgresReader implements SourceReader, FetchSink {
   readonly #connect: () => Promise<Connection>;
   readonly #clock: Clock;
   readonly #settings: ReaderSettings;
-  readonly #partitions: readonly Partition[];
-  readonly #byNumber = new Map<number, Partition>();
-  readonly #sparePages: LogPage[] = [];
-  #handedOut: LogPage | undefined;
-  #turn = 0;
-  #starving = false;
+  readonly #pages: SourcePages<LogPage, Partition>;
   #connection: Connection | undefined;
   #fetching = false;
   /** Something was appended since the last fetch began. */
@@ -71,7 +70,7 @@ export class PostgresReader implements SourceReader, FetchSink {
     this.#clock = clock;
     this.#settings = settings;
     this.#retry_ms = settings.retryFirst_ms;
-    this.#partitions = [...positions].map(([partition, position]) => ({
+    const places = [...positions].map(([partition, position]) => ({
       partition,
       fetchFrom: position,
       end: undefined,
@@ -83,55 +82,27 @@ export class PostgresReader implements SourceReader, FetchSink {
       gap: undefined,
       stopped: false,
     }));
-    for (const state of this.#partitions) this.#byNumber.set(state.partition, state);
+    this.#pages = new SourcePages<LogPage, Partition>(places, {
+      onRoom: () => {
+        this.#fetchIfUseful();
+      },
+      onReady: () => {
+        this.onReady();
+      },
+    });
     this.#running = this.#run();
   }
 
   take(): SourceBatch | SourceGap | undefined {
-    if (this.#handedOut !== undefined) {
-      this.#sparePages.push(this.#handedOut);
-      this.#handedOut = undefined;
-    }
-    const count = this.#partitions.length;
-    for (let step = 0; step < count; step++) {
-      const at = (this.#turn + step) % count;
-      const state = this.#partitions[at];
-      if (state === undefined || state.paused) continue;
-      if (state.ready !== undefined) {
-        const page = state.ready;
-        state.ready = undefined;
-        this.#handedOut = page;
-        this.#turn = at + 1;
-        // The server prepares the next page while this one is processed.
-        this.#fetchIfUseful();
-        return page;
-      }
-      if (state.gap !== undefined) {
-        const gap = state.gap;
-        state.gap = undefined;
-        this.#turn = at + 1;
-        return gap;
-      }
-    }
-    this.#starving = true;
-    return undefined;
+    return this.#pages.take();
   }
 
   setPaused(partition: number, paused: boolean): void {
-    const state = this.#byNumber.get(partition);
-    if (state === undefined || state.paused === paused) return;
-    state.paused = paused;
-    if (paused) return;
-    this.#fetchIfUseful();
-    if (state.ready !== undefined || state.gap !== undefined) {
-      queueMicrotask(() => {
-        this.#feed();
-      });
-    }
+    this.#pages.setPaused(partition, paused);
   }
 
   end(partition: number): Position | undefined {
-    return this.#byNumber.get(partition)?.end as Position | undefined;
+    return this.#pages.end(partition);
   }
 
   trouble(): string | undefined {
@@ -140,7 +111,7 @@ export class PostgresReader implements SourceReader, FetchSink {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.onReady = () => undefined;
+    this.#pages.close();
     this.#poll?.cancel();
     this.#wakeRun();
     await this.#connection?.close();
@@ -148,7 +119,7 @@ export class PostgresReader implements SourceReader, FetchSink {
   }
 
   onHead(partition: number, first: number, next: number): void {
-    const state = this.#byNumber.get(partition);
+    const state = this.#pages.place(partition);
     if (state === undefined) return;
     state.end = next;
     // Before the first record kept, or beyond the end: a log that was emptied or made anew. Neither is waited out.
@@ -156,7 +127,7 @@ export class PostgresReader implements SourceReader, FetchSink {
   }
 
   onRow(partition: number, offset: number, row: Buffer, from: number): void {
-    const state = this.#byNumber.get(partition);
+    const state = this.#pages.place(partition);
     const page = state?.filling;
     if (state === undefined || page === undefined || state.full || state.stopped) return;
     if (offset !== state.fetchFrom + page.count) {
@@ -241,7 +212,7 @@ export class PostgresReader implements SourceReader, FetchSink {
   #fetchIfUseful(): void {
     const connection = this.#connection;
     if (connection === undefined || this.#fetching) return;
-    const useful = this.#partitions.some(
+    const useful = this.#pages.places.some(
       (state) => hasRoom(state) && (this.#news || state.end === undefined || state.fetchFrom < state.end),
     );
     if (useful) this.#fetch(connection);
@@ -252,9 +223,9 @@ export class PostgresReader implements SourceReader, FetchSink {
     if (connection.isClosed) return;
     this.#fetching = true;
     this.#news = false;
-    const wanted = this.#partitions.filter(hasRoom);
+    const wanted = this.#pages.places.filter(hasRoom);
     for (const state of wanted) {
-      state.filling = this.#sparePages.pop() ?? new LogPage();
+      state.filling = this.#pages.spare() ?? new LogPage();
       state.filling.begin(state.partition, state.fetchFrom);
       state.full = false;
     }
@@ -266,7 +237,7 @@ export class PostgresReader implements SourceReader, FetchSink {
         this.#trouble = undefined;
         this.#retry_ms = this.#settings.retryFirst_ms;
         for (const state of wanted) this.#finish(state);
-        this.#feed();
+        this.#pages.feed();
         this.#fetchIfUseful();
       },
       (thrown: unknown) => {
@@ -274,7 +245,7 @@ export class PostgresReader implements SourceReader, FetchSink {
         this.#trouble = `reading log '${this.#log.name}' at ${connection.target}: ${toError(thrown).message}`;
         // A page half filled is thrown away and fetched again.
         for (const state of wanted) {
-          if (state.filling !== undefined) this.#sparePages.push(state.filling);
+          if (state.filling !== undefined) this.#pages.giveBack(state.filling);
           state.filling = undefined;
           state.gap = undefined;
           state.stopped = false;
@@ -289,7 +260,7 @@ export class PostgresReader implements SourceReader, FetchSink {
     state.filling = undefined;
     if (page === undefined) return;
     if (page.count === 0) {
-      this.#sparePages.push(page);
+      this.#pages.giveBack(page);
       return;
     }
     state.fetchFrom += page.count;
@@ -297,16 +268,6 @@ export class PostgresReader implements SourceReader, FetchSink {
     const { pageRecords, page_bytes } = this.#settings;
     const fitting = Math.floor((page_bytes / page.size_bytes) * page.count);
     state.limit = Math.max(leastLimit, Math.min(pageRecords, state.limit * 2, fitting));
-  }
-
-  #feed(): void {
-    if (!this.#starving) return;
-    const anything = this.#partitions.some(
-      (state) => !state.paused && (state.ready !== undefined || state.gap !== undefined),
-    );
-    if (!anything) return;
-    this.#starving = false;
-    this.onReady();
   }
 
   #statement(wanted: readonly Partition[]): string {
