@@ -10,11 +10,12 @@ import { measureQuiet } from './quiet.ts';
 import { workloads, type Workload } from './reference.ts';
 import { measureRestart } from './restart.ts';
 import { measureSnapshot } from './snapshot.ts';
-import { Stack, stackNames, type StackName } from './stack.ts';
+import { clientNames, Stack, stackNames, type ClientName, type StackName } from './stack.ts';
 import { measureThroughput } from './throughput.ts';
 
 interface Common {
   readonly stack: StackName;
+  readonly client?: ClientName;
   readonly json?: boolean;
 }
 
@@ -29,7 +30,12 @@ async function measure(common: Common, work: (stack: Stack) => Promise<object>):
   const progress = (line: string) => {
     if (common.json !== true) process.stderr.write(`${line}\n`);
   };
-  const stack = await Stack.open(common.stack, progress);
+  if (common.client !== undefined && common.stack !== 'kafka') {
+    process.stderr.write('error: --client goes with --stack kafka\n');
+    process.exitCode = 2;
+    return;
+  }
+  const stack = await Stack.open(common.stack, common.client ?? 'native', progress);
   try {
     const result = await work(stack);
     process.stdout.write(`${describeMachine(stack.systems)}\n${JSON.stringify(result)}\n`);
@@ -54,6 +60,7 @@ function makeProgram(): Command {
       .command(name)
       .description(description)
       .addOption(new Option('--stack <name>', 'systems around the nodes').choices([...stackNames]).default('postgres'))
+      .addOption(new Option('--client <name>', 'of the nodes, with --stack kafka').choices([...clientNames]))
       .option('--json', 'no progress on standard error')
       .allowExcessArguments(false);
 

@@ -18,6 +18,8 @@ export type Progress = (line: string) => void;
 
 export const stackNames = ['postgres', 'kafka'] as const;
 export type StackName = (typeof stackNames)[number];
+export const clientNames = ['native', 'kafkajs'] as const;
+export type ClientName = (typeof clientNames)[number];
 
 /** One that may be killed and started again. */
 export interface Server {
@@ -60,7 +62,7 @@ export class Stack {
    * Embedded or started for this run, or those that DATABASE_URL, TANDEM_KAFKA and TANDEM_ZOOKEEPER name: there too in
    * a database and with topics and a folder of its own.
    */
-  static async open(kind: StackName, progress: Progress): Promise<Stack> {
+  static async open(kind: StackName, client: ClientName, progress: Progress): Promise<Stack> {
     const given = process.env['DATABASE_URL'];
     const server =
       given === undefined ? await startEmbedded({ dataDir: path.join(root, '.tandem', 'bench') }) : undefined;
@@ -72,7 +74,7 @@ export class Stack {
     }
     await dropDatabase(base, name);
     const url = await createDatabase(base, name);
-    const { logs, zookeeper, servers, stop } = kind === 'kafka' ? await openKafka(progress) : ofDatabase(url);
+    const { logs, zookeeper, servers, stop } = kind === 'kafka' ? await openKafka(client, progress) : ofDatabase(url);
     const systems = kind === 'kafka' ? [new PostgresLogs(url), logs] : [logs];
     const described = await Promise.all(systems.map((one) => one.describe()));
     if (kind === 'kafka') await systems[0]?.close();
@@ -147,7 +149,7 @@ function ofDatabase(url: string): Opened {
   return { logs: new PostgresLogs(url), zookeeper: undefined, servers: {}, stop: () => Promise.resolve() };
 }
 
-async function openKafka(progress: Progress): Promise<Opened> {
+async function openKafka(client: ClientName, progress: Progress): Promise<Opened> {
   const folder = path.join(root, '.tandem', 'bench-stack');
   const started: { stop(): Promise<void> }[] = [];
   const servers: { kafka?: Server; zookeeper?: Server } = {};
@@ -171,7 +173,7 @@ async function openKafka(progress: Progress): Promise<Opened> {
   }
   const run = `bench-${randomBytes(4).toString('hex')}`;
   return {
-    logs: new KafkaLogs({ bootstrap, prefix: `${run}-` }),
+    logs: new KafkaLogs({ bootstrap, client, prefix: `${run}-` }),
     zookeeper: `${address}/${run}`,
     servers,
     stop: async () => {

@@ -15,6 +15,8 @@ export interface KafkaLogsOptions {
   /** Before every topic's name: several runs share a cluster. */
   readonly prefix: string;
   readonly replication?: number;
+  /** What the nodes speak to the brokers by; default: theirs. */
+  readonly client?: 'native' | 'kafkajs';
 }
 
 /** Fetches without news after which what was committed has been read. */
@@ -36,7 +38,8 @@ export class KafkaLogs implements Logs {
   constructor(options: KafkaLogsOptions) {
     this.#options = options;
     const brokers = options.bootstrap.split(',');
-    this.sections = { kafka: { brokers } };
+    const { client } = options;
+    this.sections = { kafka: { brokers, ...(client !== undefined && { client }) } };
     this.#kafka = new Kafka({
       clientId: 'tandem-harness',
       brokers,
