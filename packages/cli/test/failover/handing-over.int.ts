@@ -1,6 +1,7 @@
 // Switchovers and orderly ends under load, and pairs that begin.
 import { waitFor } from '@tandem/harness';
-import { scenario } from './support/scenario.ts';
+import { scenariosOn } from './support/scenario.ts';
+import { onEachStack } from './support/stacks.ts';
 import { Stage } from './support/stage.ts';
 
 const rate_per_s = 400;
@@ -10,22 +11,11 @@ interface SwitchoverReport {
   readonly detail: string;
 }
 
-describe('a pair under load', () => {
-  let stage: Stage;
+onEachStack((stack) => {
+  describe('a pair under load', () => {
+    const scenario = scenariosOn(() => Stage.open({ stack }));
 
-  beforeAll(async () => {
-    stage = await Stage.open();
-    await stage.start();
-  }, 60_000);
-
-  afterAll(async () => {
-    await stage.close();
-  }, 60_000);
-
-  scenario(
-    'hands over there and back, several times',
-    () => stage,
-    async () => {
+    scenario('hands over there and back, several times', async (stage) => {
       stage.feed().start(rate_per_s);
       for (let round = 0; round < 4; round++) {
         const active = await stage.ready();
@@ -42,13 +32,9 @@ describe('a pair under load', () => {
       await stage.expectExact();
       const active = await stage.ready();
       await stage.expectTruth({ active, passive: [stage.other(active)] });
-    },
-  );
+    });
 
-  scenario(
-    'an active that is asked to end hands over first and ends with code 0',
-    () => stage,
-    async () => {
+    scenario('an active that is asked to end hands over first and ends with code 0', async (stage) => {
       const active = await stage.underLoad({ rate_per_s, outputs: 50 });
       const epoch = await stage.epoch();
       stage.pair.signal(active, 'SIGTERM');
@@ -58,13 +44,9 @@ describe('a pair under load', () => {
       await stage.moreOutputs(50);
       await stage.start(active);
       await stage.expectWhole(stage.other(active));
-    },
-  );
+    });
 
-  scenario(
-    'a passive that is asked to end leaves the active in peace',
-    () => stage,
-    async () => {
+    scenario('a passive that is asked to end leaves the active in peace', async (stage) => {
       const active = await stage.underLoad({ rate_per_s, outputs: 50 });
       const passive = stage.other(active);
       const epoch = await stage.epoch();
@@ -73,26 +55,23 @@ describe('a pair under load', () => {
       await stage.moreOutputs(50);
       await stage.expectWhole(active, { passive: [] });
       expect(await stage.epoch()).toBe(epoch);
-    },
-  );
+    });
 
-  scenario(
-    'a node without a successor ends with code 0, and goes on where it was when it is started again',
-    () => stage,
-    async () => {
-      const active = await stage.underLoad({ rate_per_s, outputs: 50 });
-      stage.pair.signal(active, 'SIGTERM');
-      expect(await stage.pair.process(active)?.exited).toBe('exit code 0');
-      await stage.start();
-      await stage.moreOutputs(50);
-      await stage.expectWhole();
-    },
-  );
+    scenario(
+      'a node without a successor ends with code 0, and goes on where it was when it is started again',
+      async (stage) => {
+        const active = await stage.underLoad({ rate_per_s, outputs: 50 });
+        await stage.kill(stage.other(active));
+        stage.pair.signal(active, 'SIGTERM');
+        expect(await stage.pair.process(active)?.exited).toBe('exit code 0');
+        expect(await stage.pair.logTail(active, 10)).not.toContain('resigning was not confirmed');
+        await stage.start();
+        await stage.moreOutputs(50);
+        await stage.expectWhole();
+      },
+    );
 
-  scenario(
-    'a second signal ends the active at once, and the other takes over',
-    () => stage,
-    async () => {
+    scenario('a second signal ends the active at once, and the other takes over', async (stage) => {
       const active = await stage.underLoad({ rate_per_s, outputs: 50 });
       const passive = stage.other(active);
       // A passive that does not answer keeps the active waiting for it.
@@ -108,30 +87,18 @@ describe('a pair under load', () => {
       await stage.moreOutputs(50);
       await stage.start();
       await stage.expectWhole(passive);
-    },
-  );
-});
+    });
+  });
 
-describe.each([1, 2, 3])('a pair that begins (%i)', () => {
-  let stage: Stage;
+  describe.each([1, 2, 3])('a pair that begins (%i)', () => {
+    const scenario = scenariosOn(() => Stage.open({ stack }), { started: false });
 
-  beforeAll(async () => {
-    stage = await Stage.open();
-  }, 60_000);
-
-  afterAll(async () => {
-    await stage.close();
-  }, 60_000);
-
-  scenario(
-    'has exactly one active, in its first epoch, when both nodes start at once',
-    () => stage,
-    async () => {
+    scenario('has exactly one active, in its first epoch, when both nodes start at once', async (stage) => {
       stage.feed().start(rate_per_s);
       const active = await stage.start();
       await stage.moreOutputs(100);
       expect(await stage.epoch()).toBe(1);
       await stage.expectWhole(active);
-    },
-  );
+    });
+  });
 });

@@ -1,49 +1,48 @@
 // Three brokers, three copies: the ones that matter are killed under load in turn, and started again.
-import { KafkaLogs, waitFor } from '@tandem/harness';
+import { waitFor } from '@tandem/harness';
 import { describeWithStack, type KafkaBroker } from '@tandem/stack';
 import { Kafka, logLevel, type Admin } from 'kafkajs';
-import { scenario } from './support/scenario.ts';
+import { scenariosOn } from './support/scenario.ts';
 import { startServers, type Servers } from './support/servers.ts';
-import { outputLog, Stage } from './support/stage.ts';
+import { topicOf } from './support/stacks.ts';
+import { Stage } from './support/stage.ts';
+import { outputLog } from './support/staged-apps.ts';
 
 const rate_per_s = 300;
 const transactionLog = '__transaction_state';
 
 describeWithStack('on three brokers', () => {
   let servers: Servers;
-  let stage: Stage;
   let admin: Admin;
 
-  beforeAll(async () => {
-    servers = await startServers({ brokers: 3 });
-    const brokers = servers.bootstrap.split(',');
-    const retry = { initialRetryTime: 50, maxRetryTime: 500, retries: 50 };
-    admin = new Kafka({ clientId: 'failover-test', brokers, logLevel: logLevel.NOTHING, retry }).admin();
-    await admin.connect();
-    stage = await Stage.open({ stack: 'kafka', servers: { ...servers, replication: 3 } });
-    stage.serverGoesAway = true;
-    await stage.start();
-  }, 180_000);
-
-  afterAll(async () => {
-    await admin.disconnect();
-    await stage.close();
-    await servers.stop();
-  }, 90_000);
+  const scenario = scenariosOn(
+    async () => {
+      servers = await startServers({ brokers: 3 });
+      const stage = await Stage.open({ stack: 'kafka', servers: { ...servers, replication: 3 } });
+      stage.serverGoesAway = true;
+      stage.afterClose(() => servers.stop());
+      const brokers = servers.bootstrap.split(',');
+      const retry = { initialRetryTime: 50, maxRetryTime: 500, retries: 50 };
+      admin = new Kafka({ clientId: 'failover-test', brokers, logLevel: logLevel.NOTHING, retry }).admin();
+      await admin.connect();
+      stage.onClose(() => admin.disconnect());
+      return stage;
+    },
+    { limit_ms: 180_000 },
+  );
 
   scenario(
     'the leader of an output partition and the coordinator of the transactions are killed in turn: nothing is lost or doubled',
-    () => stage,
-    async () => {
+    async (stage) => {
       const active = await stage.underLoad({ rate_per_s, outputs: 100 });
       const passive = stage.other(active);
       for (const find of [outputLeader, coordinator, outputLeader, coordinator]) {
-        const broker = await find();
+        const broker = await find(stage);
         await broker.kill();
         // While it is away: the others do what it did.
         await stage.moreOutputs(300, 'tally', 90_000);
         await broker.start();
-        await everyCopyInSync();
+        await everyCopyInSync(stage);
       }
       await stage.ready(60_000);
       await stage.moreOutputs(100);
@@ -54,15 +53,15 @@ describeWithStack('on three brokers', () => {
     400_000,
   );
 
-  async function outputLeader(): Promise<KafkaBroker> {
-    return await leaderOf(topicOf(outputLog('tally', 'counts')), 1);
+  async function outputLeader(stage: Stage): Promise<KafkaBroker> {
+    return await leaderOf(topicOf(stage, outputLog('tally', 'counts')), 1);
   }
 
-  async function coordinator(): Promise<KafkaBroker> {
+  async function coordinator({ pairName }: Stage): Promise<KafkaBroker> {
     const { topics } = await admin.fetchTopicMetadata({ topics: [transactionLog] });
     const count = topics[0]?.partitions.length ?? 0;
     // As the brokers choose it.
-    return await leaderOf(transactionLog, Math.abs(javaHash(`tandem.${stage.pairName}.tally.0`)) % count);
+    return await leaderOf(transactionLog, Math.abs(javaHash(`tandem.${pairName}.tally.0`)) % count);
   }
 
   async function leaderOf(topic: string, partition: number): Promise<KafkaBroker> {
@@ -73,19 +72,16 @@ describeWithStack('on three brokers', () => {
     });
   }
 
-  async function everyCopyInSync(): Promise<void> {
-    const names = [topicOf('in'), ...['counts', 'bursts'].map((sink) => topicOf(outputLog('tally', sink)))];
+  async function everyCopyInSync(stage: Stage): Promise<void> {
+    const names = [
+      topicOf(stage, 'in'),
+      ...['counts', 'bursts'].map((sink) => topicOf(stage, outputLog('tally', sink))),
+    ];
     await waitFor('every copy is in sync', { limit_ms: 60_000, pause_ms: 100 }, async () => {
       const { topics } = await admin.fetchTopicMetadata({ topics: [...names, transactionLog] });
       const all = topics.flatMap(({ partitions }) => partitions);
       return all.every(({ isr, replicas }) => isr.length === replicas.length && isr.length === 3) ? true : undefined;
     });
-  }
-
-  function topicOf(log: string): string {
-    const { logs } = stage;
-    if (!(logs instanceof KafkaLogs)) throw new Error(`log ${log} is not in Kafka`);
-    return logs.topic(log);
   }
 });
 

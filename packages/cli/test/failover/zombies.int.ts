@@ -1,28 +1,19 @@
 // Nodes that are stopped and wake up later, believing that nothing happened: what they still send is refused.
 import { waitFor } from '@tandem/harness';
 import { blockSink } from './support/blocked-sink.ts';
-import { scenario } from './support/scenario.ts';
+import { scenariosOn } from './support/scenario.ts';
 import { onEachStack } from './support/stacks.ts';
-import { outputLog, Stage } from './support/stage.ts';
+import { Stage } from './support/stage.ts';
+import { outputLog } from './support/staged-apps.ts';
 
 const rate_per_s = 400;
 
 onEachStack((stack) => {
-  let stage: Stage;
-
-  beforeAll(async () => {
-    stage = await Stage.open({ stack });
-    await stage.start();
-  }, 60_000);
-
-  afterAll(async () => {
-    await stage.close();
-  }, 60_000);
+  const scenario = scenariosOn(() => Stage.open({ stack }));
 
   scenario(
     'an active stopped for longer than its session is replaced, and rejoins as the passive when it wakes',
-    () => stage,
-    async () => {
+    async (stage) => {
       for (let round = 0; round < 2; round++) {
         const active = await stage.underLoad({ rate_per_s, outputs: 100 });
         const epoch = await stage.epoch();
@@ -40,27 +31,17 @@ onEachStack((stack) => {
 });
 
 describe('inside of a transaction, on PostgreSQL', () => {
-  let stage: Stage;
-
-  beforeAll(async () => {
-    stage = await Stage.open();
-    await stage.start();
-  }, 60_000);
-
-  afterAll(async () => {
-    await stage.close();
-  }, 60_000);
+  const scenario = scenariosOn(() => Stage.open());
 
   scenario(
     'a zombie that was stopped inside of an open transaction holds its successor up for no longer than that takes to see',
-    () => stage,
-    async () => {
+    async (stage) => {
       const active = await stage.underLoad({ rate_per_s, outputs: 100 });
       const epoch = await stage.epoch();
       // With the head of an output log locked by somebody else, the transaction stays open, holding the fence.
       const release = await blockSink(stage, outputLog('tally', 'counts'));
       try {
-        await publisherWaits();
+        await publisherWaits(stage);
         stage.pair.signal(active, 'SIGSTOP');
         await waitFor('another epoch is claimed', { limit_ms: 20_000 }, async () =>
           (await stage.epoch()) > epoch ? true : undefined,
@@ -78,37 +59,33 @@ describe('inside of a transaction, on PostgreSQL', () => {
     },
   );
 
-  scenario(
-    'a zombie whose transaction lies idle on the server is put out of it by its successor',
-    () => stage,
-    async () => {
-      const active = await stage.underLoad({ rate_per_s, outputs: 100 });
-      const epoch = await stage.epoch();
-      // The zombie's session waits for a lock when it is stopped; released, it would go on by itself unless it is ended.
-      // The bursts alone: what goes to the other log is written already, in the same transaction.
-      const release = await blockSink(stage, outputLog('tally', 'bursts'));
-      let successor: string;
-      try {
-        await publisherWaits();
-        stage.pair.signal(active, 'SIGSTOP');
-        await waitFor('another epoch holds the fence', { limit_ms: 20_000 }, async () => {
-          const [row] = await stage.query<{ epoch: string }>('SELECT min(epoch) AS epoch FROM tandem.fence');
-          return Number(row?.epoch) > epoch ? true : undefined;
-        });
-        stage.pair.signal(active, 'SIGCONT');
-        await release();
-        successor = await stage.pair.waitActive({ not: active });
-      } finally {
-        await release();
-      }
-      await stage.moreOutputs(200);
-      expect(await stage.ready()).toBe(successor);
-      await stage.expectWhole(successor);
-    },
-  );
+  scenario('a zombie whose transaction lies idle on the server is put out of it by its successor', async (stage) => {
+    const active = await stage.underLoad({ rate_per_s, outputs: 100 });
+    const epoch = await stage.epoch();
+    // The zombie's session waits for a lock when it is stopped; released, it would go on by itself unless it is ended.
+    // The bursts alone: what goes to the other log is written already, in the same transaction.
+    const release = await blockSink(stage, outputLog('tally', 'bursts'));
+    let successor: string;
+    try {
+      await publisherWaits(stage);
+      stage.pair.signal(active, 'SIGSTOP');
+      await waitFor('another epoch holds the fence', { limit_ms: 20_000 }, async () => {
+        const [row] = await stage.query<{ epoch: string }>('SELECT min(epoch) AS epoch FROM tandem.fence');
+        return Number(row?.epoch) > epoch ? true : undefined;
+      });
+      stage.pair.signal(active, 'SIGCONT');
+      await release();
+      successor = await stage.pair.waitActive({ not: active });
+    } finally {
+      await release();
+    }
+    await stage.moreOutputs(200);
+    expect(await stage.ready()).toBe(successor);
+    await stage.expectWhole(successor);
+  });
 
   /** Until a publishing transaction waits for a lock. */
-  async function publisherWaits(): Promise<void> {
+  async function publisherWaits(stage: Stage): Promise<void> {
     await waitFor('a publishing transaction waits for a lock', { limit_ms: 10_000, pause_ms: 5 }, async () => {
       const waiting = await stage.query(
         `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'

@@ -16,6 +16,12 @@ export interface Holder {
   readonly node: string | undefined;
 }
 
+/** As ZooKeeper has it. */
+interface ActiveEntry {
+  readonly node: string;
+  readonly epoch: number;
+}
+
 export interface Surroundings {
   /** Name of the pair: what it has on a shared server is found by it. */
   readonly pair: string;
@@ -41,6 +47,12 @@ export function onEachStack(tests: (stack: StackName) => void): void {
     },
     ['kafka', 'zookeeper'],
   );
+}
+
+/** @throws where logs are not in Kafka */
+export function topicOf({ logs }: { readonly logs: Logs }, log: string): string {
+  if (!(logs instanceof KafkaLogs)) throw new Error(`log ${log} is not in Kafka`);
+  return logs.topic(log);
 }
 
 /** Servers of a test's own, which it may do with as it likes. */
@@ -103,19 +115,23 @@ async function inKafka(url: string, drop: () => Promise<void>, servers: OwnServe
   const logs = new KafkaLogs({ bootstrap, prefix: `${run}-`, ...(replication !== undefined && { replication }) });
   const znodes = new Znodes(address);
   const folder = `/${run}/tandem/${run}`;
+  const holder = async (): Promise<Holder> => {
+    const [epochText, activeText] = await Promise.all(
+      ['epoch', 'active'].map((znode) => znodes.read(`${folder}/${znode}`)),
+    );
+    const epoch = Number(epochText ?? 0);
+    const active = activeText === undefined ? undefined : (JSON.parse(activeText) as ActiveEntry);
+    // A claim came between the two.
+    if (active !== undefined && active.epoch !== epoch) return await holder();
+    return { epoch, node: active?.node };
+  };
   return {
     // Transactional ids and topics of positions are made of it.
     pair: run,
     url,
     logs,
     zookeeper: `${address}/${run}`,
-    holder: async () => {
-      const [epoch, active] = await Promise.all([znodes.read(`${folder}/epoch`), znodes.read(`${folder}/active`)]);
-      return {
-        epoch: Number(epoch ?? 0),
-        node: active === undefined ? undefined : (JSON.parse(active) as { node: string }).node,
-      };
-    },
+    holder,
     fences: () => Promise.resolve(undefined),
     close: async () => {
       await logs.close();

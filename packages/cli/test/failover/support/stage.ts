@@ -4,34 +4,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import {
-  Pair,
-  partitionOf,
-  until,
-  waitFor,
-  type AppBinding,
-  type LogRecord,
-  type Logs,
-  type PairOptions,
-} from '@tandem/harness';
+import { Pair, until, waitFor, type Logs, type PairOptions } from '@tandem/harness';
 import pg from 'pg';
 import { Feed } from './feed.ts';
-import { countingReference, firstDifference, type Output } from './reference.ts';
+import { Outputs } from './outputs.ts';
+import { binding, outputLog, partitions, type StagedApp } from './staged-apps.ts';
 import { surround, type Holder, type OwnServers, type StackName, type Surroundings } from './stacks.ts';
 
 const root = path.resolve(__dirname, '../../../../..');
-const appModule = path.join(__dirname, 'apps.ts');
-export const partitions = 4;
-
-/** An app of apps.ts with logs of its own for what it puts out. */
-export interface StagedApp {
-  readonly name: 'tally' | 'twin' | 'moody';
-  /** Log it reads. */
-  readonly input: string;
-  readonly lanes?: number;
-  readonly settings?: Readonly<Record<string, unknown>>;
-}
-
 export interface StageOptions {
   /** Default: everything in PostgreSQL. */
   readonly stack?: StackName;
@@ -51,6 +31,7 @@ interface NodeReport {
   readonly incarnation: string;
   readonly role: string;
   readonly epoch: number | null;
+  readonly coordinator: { readonly connected: boolean };
   readonly link: { readonly open: boolean; readonly peer: string | null };
   readonly troubles: readonly string[];
 }
@@ -63,12 +44,6 @@ export interface AppSummary {
   readonly restarts: number;
 }
 
-const sinks = ['counts', 'bursts'] as const;
-
-export function outputLog(app: string, sink: string): string {
-  return `${app}-${sink}`;
-}
-
 export class Stage {
   readonly url: string;
   readonly pair: Pair;
@@ -79,6 +54,7 @@ export class Stage {
   /** Appends may fail then, and their answers may be lost. */
   serverGoesAway = false;
   readonly #surroundings: Surroundings;
+  readonly #outputs: Outputs;
   #client: pg.Client | undefined;
 
   private constructor(surroundings: Surroundings, folder: string, apps: readonly StagedApp[], pair: Pair) {
@@ -87,6 +63,12 @@ export class Stage {
     this.folder = folder;
     this.apps = apps;
     this.pair = pair;
+    this.#outputs = new Outputs({
+      logs: surroundings.logs,
+      feed: (log) => this.feed(log),
+      mayLoseAnswers: () => this.serverGoesAway,
+      logEnd: (log) => this.logEnd(log),
+    });
   }
 
   /** Nothing is started yet. */
@@ -137,6 +119,11 @@ export class Stage {
     this.#closing.push(work);
   }
 
+  /** Done by `close` after all else, for what the stage itself stands on. */
+  afterClose(work: () => Promise<unknown>): void {
+    this.#closing.unshift(work);
+  }
+
   async close(): Promise<void> {
     await this.#client?.end().catch(() => undefined);
     let failure: unknown;
@@ -161,7 +148,7 @@ export class Stage {
   }
 
   /** Until every node that lives is ready and one of them is active. @returns which. */
-  async ready(limit_ms = 30_000): Promise<string> {
+  async ready(limit_ms = 60_000): Promise<string> {
     let why = 'nothing was asked';
     try {
       return await waitFor('every node is ready', { limit_ms, pause_ms: 20 }, async () => {
@@ -214,7 +201,7 @@ export class Stage {
 
   /** A machine with more to do than it can may let a node wait for its turn. */
   async #answer<T>(id: string, route: string): Promise<T> {
-    return await waitFor(`node ${id} answers ${route}`, { limit_ms: 10_000 }, () => this.pair.get<T>(id, route));
+    return await waitFor(`node ${id} answers ${route}`, { limit_ms: 30_000 }, () => this.pair.get<T>(id, route));
   }
 
   /** Committed rows, on a connection of our own that is made anew when it broke. */
@@ -231,6 +218,14 @@ export class Stage {
   /** As the coordinator itself keeps it. */
   holder(): Promise<Holder> {
     return this.#surroundings.holder();
+  }
+
+  /** Until the node says that its coordinator is away. */
+  async isDegraded(id: string): Promise<void> {
+    await waitFor(`${id} says that its coordinator is away`, { limit_ms: 20_000 }, async () => {
+      const report = await this.pair.get<NodeReport>(id, '/v1/node');
+      return report?.coordinator.connected === false ? true : undefined;
+    });
   }
 
   async epoch(): Promise<number> {
@@ -264,30 +259,16 @@ export class Stage {
   async expectExact(names: readonly string[] = this.apps.map(({ name }) => name), limit_ms = 30_000): Promise<number> {
     await this.stopFeeds();
     let compared = 0;
-    for (const { name, input } of this.apps) {
-      if (!names.includes(name)) continue;
-      const expected = await this.#expectedOutputs(input);
-      for (const sink of sinks) {
-        const wanted = expected.map((partition) => partition[sink] ?? []);
-        compared += await this.#expectLog(outputLog(name, sink), wanted, limit_ms);
-      }
-    }
+    for (const app of this.apps)
+      if (names.includes(app.name)) compared += await this.#outputs.expectExact(app, limit_ms);
     return compared;
   }
 
-  /** What an app that halted has put out: in each partition the beginning of what it must. */
-  async expectBeginning(name: string): Promise<void> {
+  /** What an app that halted has put out: in each partition (but this one) the beginning of what it must. */
+  async expectBeginning(name: string, { without }: { readonly without?: number } = {}): Promise<void> {
     const app = this.apps.find((one) => one.name === name);
     if (app === undefined) throw new Error(`no app '${name}'`);
-    const expected = await this.#expectedOutputs(app.input);
-    for (const sink of sinks) {
-      for (const [partition, outputs] of expected.entries()) {
-        const log = outputLog(name, sink);
-        const found = await this.#read(log, partition);
-        const difference = firstDifference(found, (outputs[sink] ?? []).slice(0, found.length));
-        if (difference !== undefined) throw new Error(`${log}, partition ${partition.toString()}: ${difference}`);
-      }
-    }
+    await this.#outputs.expectBeginning(app, without);
   }
 
   /** Every output exactly; and one node (this one, if it is named) is active, the others follow, and all say so. */
@@ -379,69 +360,10 @@ export class Stage {
     const report = await this.pair.get<NodeReport>(id, '/v1/node');
     return `${report?.role ?? 'no answer'} ${report?.troubles.join(', ') ?? ''}`;
   }
-
-  /** By partition. The input log must hold what was confirmed to the producer; it may hold more where answers were lost. */
-  async #expectedOutputs(input: string): Promise<readonly Readonly<Record<string, readonly Output[]>>[]> {
-    const feed = this.feed(input);
-    const expected: Readonly<Record<string, readonly Output[]>>[] = [];
-    for (let partition = 0; partition < partitions; partition++) {
-      const inputs = await this.#read(input, partition);
-      const values = inputs.map(({ value }) => value);
-      const confirmed = feed.confirmed[partition] ?? [];
-      if (feed.unanswered === 0) expect(values).toEqual(confirmed);
-      else if (!this.serverGoesAway) {
-        throw new Error(`an append to ${input} failed`, { cause: feed.lastTrouble });
-      } else {
-        const known = new Set(confirmed);
-        expect(values.filter((value) => known.has(value))).toEqual(confirmed);
-      }
-      for (const { key } of inputs) expect(partitionOf(key ?? '', partitions)).toBe(partition);
-      expected.push(countingReference(inputs));
-    }
-    return expected;
-  }
-
-  async #expectLog(log: string, wanted: readonly (readonly Output[])[], limit_ms: number): Promise<number> {
-    const due = wanted.reduce((sum, outputs) => sum + outputs.length, 0);
-    const settled = await until({ limit_ms, pause_ms: 20 }, async () => {
-      // Where ends count markers too, the last outputs may still be to come.
-      const enough = (await this.logEnd(log)) >= due;
-      return enough && (await this.#differenceIn(log, wanted)) === undefined ? true : undefined;
-    });
-    const difference = settled === undefined ? await this.#differenceIn(log, wanted) : undefined;
-    if (difference !== undefined) throw new Error(difference);
-    return due;
-  }
-
-  async #differenceIn(log: string, wanted: readonly (readonly Output[])[]): Promise<string | undefined> {
-    for (const [partition, outputs] of wanted.entries()) {
-      const difference = firstDifference(await this.#read(log, partition), outputs);
-      if (difference !== undefined) return `${log}, partition ${partition.toString()}: ${difference}`;
-    }
-    return undefined;
-  }
-
-  async #read(log: string, partition: number): Promise<readonly LogRecord[]> {
-    const records: LogRecord[] = [];
-    for await (const page of this.#surroundings.logs.read(log, partition)) records.push(...page);
-    return records;
-  }
 }
 
 interface PairReport {
   readonly epoch: number;
   readonly active: string;
   readonly members: readonly { readonly node: string; readonly role: string | null }[];
-}
-
-function binding({ name, input, lanes, settings }: StagedApp): AppBinding {
-  return {
-    module: appModule,
-    export: name,
-    partitions,
-    sources: { numbers: input },
-    sinks: Object.fromEntries(sinks.map((sink) => [sink, outputLog(name, sink)])),
-    ...(lanes !== undefined && { lanes }),
-    ...(settings !== undefined && { settings }),
-  };
 }

@@ -2,7 +2,7 @@
 // the nodes tell the truth about it all the while.
 import { waitFor } from '@tandem/harness';
 import { describeWithStack } from '@tandem/stack';
-import { scenario } from './support/scenario.ts';
+import { scenariosOn } from './support/scenario.ts';
 import { startServers, type Servers } from './support/servers.ts';
 import { Stage } from './support/stage.ts';
 
@@ -10,24 +10,21 @@ const rate_per_s = 400;
 
 describeWithStack('on one broker', () => {
   let servers: Servers;
-  let stage: Stage;
 
-  beforeAll(async () => {
-    servers = await startServers();
-    stage = await Stage.open({ stack: 'kafka', servers });
-    stage.serverGoesAway = true;
-    await stage.start();
-  }, 90_000);
-
-  afterAll(async () => {
-    await stage.close();
-    await servers.stop();
-  }, 60_000);
+  const scenario = scenariosOn(
+    async () => {
+      servers = await startServers();
+      const stage = await Stage.open({ stack: 'kafka', servers });
+      stage.serverGoesAway = true;
+      stage.afterClose(() => servers.stop());
+      return stage;
+    },
+    { limit_ms: 90_000 },
+  );
 
   scenario(
     'the broker is killed in the middle of transactions and started again: both nodes pause, say so, and go on',
-    () => stage,
-    async () => {
+    async (stage) => {
       const [broker] = servers.kafka.brokers;
       if (broker === undefined) throw new Error('no broker');
       for (let round = 0; round < 3; round++) {
@@ -51,8 +48,7 @@ describeWithStack('on one broker', () => {
 
   scenario(
     'the active is killed while the broker is away: the other one goes on when it is back',
-    () => stage,
-    async () => {
+    async (stage) => {
       const [broker] = servers.kafka.brokers;
       if (broker === undefined) throw new Error('no broker');
       const active = await stage.underLoad({ rate_per_s, outputs: 100 });
@@ -74,16 +70,15 @@ describeWithStack('on one broker', () => {
 
   scenario(
     'ZooKeeper is killed for seconds: the active publishes all the while, both say degraded, and then a takeover works',
-    () => stage,
-    async () => {
+    async (stage) => {
       const active = await stage.underLoad({ rate_per_s, outputs: 100 });
       const passive = stage.other(active);
       const epoch = await stage.epoch();
       await servers.keeper.kill();
-      for (const id of [active, passive]) await isDegraded(stage, id);
+      for (const id of [active, passive]) await stage.isDegraded(id);
       // Several session time-outs: one of them would be the end of unfenced authority (S11).
       for (let second = 0; second < 6; second++) {
-        await stage.moreOutputs(rate_per_s, 'tally', 5000);
+        await stage.moreOutputs(rate_per_s);
         expect((await stage.node(active)).role).toBe('active');
         expect((await stage.node(passive)).role).toBe('passive');
       }
@@ -104,13 +99,6 @@ describeWithStack('on one broker', () => {
     150_000,
   );
 });
-
-async function isDegraded(stage: Stage, id: string): Promise<void> {
-  await waitFor(`${id} says that its coordinator is away`, { limit_ms: 20_000 }, async () => {
-    const report = await stage.pair.get<{ coordinator: { connected: boolean } }>(id, '/v1/node');
-    return report?.coordinator.connected === false ? true : undefined;
-  });
-}
 
 async function hasTrouble(stage: Stage, id: string): Promise<void> {
   await waitFor(`${id} says what is the matter`, { limit_ms: 30_000 }, async () =>
