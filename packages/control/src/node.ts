@@ -188,6 +188,7 @@ export class Node implements NodeHandle {
       self: this.#self,
       sessionTimeout_ms: coordinator.sessionTimeout_ms,
       probeClaimInterval_ms: 2 * coordinator.sessionTimeout_ms,
+      probeRetry_ms: 20,
       headStart_ms,
       switchoverLimit_ms: options.switchover.limit_ms,
       liveSync: options.stateSync.live,

@@ -1,5 +1,5 @@
 // When a node claims the next epoch: never on lag, always on a ground that can be told in one sentence.
-import type { PairEvent } from './protocol.ts';
+import type { PairEvent, ProbeState } from './protocol.ts';
 import { changeApp, eachApp, epochOf, isVouchedFor, otherActive, type Turn } from './turn.ts';
 
 type Event<Type extends PairEvent['type']> = Extract<PairEvent, { type: Type }>;
@@ -43,7 +43,7 @@ export function onPeerStatus(turn: Turn, event: Event<'peer-status'>): void {
 export function onProbeAnswered(turn: Turn, event: Event<'probe-answered'>): void {
   const { probe } = turn.pair;
   if (probe?.outcome !== 'asked' || probe.peer !== event.peer) return;
-  turn.pair.probe = { peer: event.peer, outcome: event.outcome, at_ms: turn.at_ms };
+  turn.pair.probe = { ...probe, outcome: event.outcome, at_ms: turn.at_ms };
 }
 
 export function onInvited(turn: Turn, event: Event<'invited'>): void {
@@ -79,12 +79,15 @@ export function claimWhenDue(turn: Turn): void {
 
 /** Asks whether the active's process is gone, where its link has closed and a claim could follow. */
 export function probeWhenDue(turn: Turn): void {
-  const { pair, at_ms } = turn;
+  const { pair, at_ms, settings } = turn;
   const active = otherActive(pair);
   if (active === undefined || !isCandidate(turn) || !hasVouchedApp(turn) || !wasLinkedInThisEpoch(turn)) return;
   if (at_ms < probeClaimAllowedAt_ms(turn)) return;
-  if (pair.probe !== undefined && !(pair.probe.outcome === 'gone' && !isFresh(turn, pair.probe.at_ms))) return;
-  pair.probe = { peer: active.incarnation, outcome: 'asked', at_ms };
+  const before = pair.probe;
+  if (before !== undefined && at_ms < probeAgainAt_ms(turn, before)) return;
+  const retry_ms =
+    before?.outcome === 'unknown' ? Math.min(before.retry_ms * 2, settings.sessionTimeout_ms) : settings.probeRetry_ms;
+  pair.probe = { peer: active.incarnation, outcome: 'asked', at_ms, retry_ms };
   turn.effects.push({ type: 'probe', peer: active });
 }
 
@@ -93,7 +96,9 @@ export function claimTimes_ms(turn: Turn): readonly (number | undefined)[] {
   const { pair, settings } = turn;
   const headStart_ms =
     pair.candidateSince_ms === undefined ? undefined : pair.candidateSince_ms + settings.headStart_ms;
-  const probe_ms = wasLinkedInThisEpoch(turn) ? probeClaimAllowedAt_ms(turn) : undefined;
+  const probe_ms = wasLinkedInThisEpoch(turn)
+    ? Math.max(probeClaimAllowedAt_ms(turn), pair.probe?.outcome === 'unknown' ? probeAgainAt_ms(turn, pair.probe) : 0)
+    : undefined;
   return [headStart_ms, pair.claimNotBefore_ms, probe_ms, leftToLastActiveUntil_ms(turn)];
 }
 
@@ -170,6 +175,18 @@ function wasLinkedInThisEpoch(turn: Turn): boolean {
 function probeClaimAllowedAt_ms(turn: Turn): number {
   const { probeClaimAt_ms } = turn.pair;
   return probeClaimAt_ms === undefined ? 0 : probeClaimAt_ms + turn.settings.probeClaimInterval_ms;
+}
+
+function probeAgainAt_ms(turn: Turn, { outcome, at_ms, retry_ms }: ProbeState): number {
+  switch (outcome) {
+    case 'asked':
+    case 'alive':
+      return Infinity;
+    case 'unknown':
+      return at_ms + retry_ms;
+    case 'gone':
+      return at_ms + turn.settings.sessionTimeout_ms;
+  }
 }
 
 /** What a probe said is acted upon at once or not at all. */

@@ -55,6 +55,8 @@ export interface PairSettings {
   readonly sessionTimeout_ms: number;
   /** Shortest time between two claims that rest on a probe alone. */
   readonly probeClaimInterval_ms: number;
+  /** How long to wait before probing again after an answer that said nothing, doubled up to one session time-out. */
+  readonly probeRetry_ms: number;
   /** How long a candidate that is behind waits before it claims. */
   readonly headStart_ms: number;
   /** How long a successor has to claim after an invitation. */
@@ -277,11 +279,16 @@ export interface VerificationState {
   readonly openedSince: boolean;
 }
 
-/** What a probe said of the peer whose link closed. One per closing, unless it is too old to act upon. */
+/**
+ * What a probe said of the peer whose link closed. One per closing, unless it said nothing, as it does of a process that
+ * is just ending, or is too old to act upon.
+ */
 export interface ProbeState {
   readonly peer: Incarnation;
   readonly outcome: 'asked' | 'gone' | 'alive' | 'unknown';
   readonly at_ms: number;
+  /** Before the next one, if this one says nothing. */
+  readonly retry_ms: number;
 }
 
 /** Our invitation to the linked passive. */

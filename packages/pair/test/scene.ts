@@ -20,6 +20,7 @@ export const settings: PairSettings = {
   self,
   sessionTimeout_ms: 1000,
   probeClaimInterval_ms: 5000,
+  probeRetry_ms: 20,
   headStart_ms: 50,
   switchoverLimit_ms: 2000,
   liveSync: true,

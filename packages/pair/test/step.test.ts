@@ -59,11 +59,23 @@ describe('claiming', () => {
     expect(only(scene.happens(isGone), 'claim')).toMatchObject([{ expected: 1 }]);
   });
 
-  it.each(['alive', 'unknown'] as const)('does not claim when the probe says %s', (outcome) => {
+  it('does not claim when the probe says that the process is alive', () => {
     const scene = passiveScene();
     scene.happens(linkClosed);
-    expect(scene.happens({ type: 'probe-answered', peer: other.incarnation, outcome })).toEqual([]);
+    expect(scene.happens({ type: 'probe-answered', peer: other.incarnation, outcome: 'alive' })).toEqual([]);
     expect(types(scene.passes(20_000))).not.toContain('claim');
+  });
+
+  it('probes again, ever more seldom, when a probe says nothing: a process may be just about to end', () => {
+    const scene = passiveScene();
+    const saysNothing: SceneEvent = { type: 'probe-answered', peer: other.incarnation, outcome: 'unknown' };
+    scene.happens(linkClosed);
+    for (const pause_ms of [20, 40, 80, 160, 320, 640, 1000, 1000]) {
+      expect(scene.happens(saysNothing)).toEqual([]);
+      expect(scene.passes(pause_ms - 1)).toEqual([]);
+      expect(types(scene.passes(1))).toEqual(['probe']);
+    }
+    expect(types(scene.happens(isGone))).toEqual(['claim']);
   });
 
   it('probes again when a newer of two links to the active closes', () => {

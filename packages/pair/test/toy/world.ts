@@ -85,6 +85,7 @@ export class ToyWorld {
       self: { node, incarnation, address: `http://${node}` },
       sessionTimeout_ms: timing.sessionTimeout_ms,
       probeClaimInterval_ms: 5000,
+      probeRetry_ms: 20,
       headStart_ms: 30,
       switchoverLimit_ms: 2000,
       liveSync: this.options.liveSync,
