@@ -4,8 +4,8 @@ import type { Stack } from './stack.ts';
 import { SteadyRun } from './steady-run.ts';
 
 const rate_per_s = 1000;
-/** Left out at the beginning: code that is not compiled yet. */
-const warmUp_s = 3;
+/** Left out at the beginning: code that is not compiled yet, which takes a Java broker half a minute. */
+const warmUp_s = 30;
 
 export async function measureLatency(
   stack: Stack,

@@ -4,6 +4,7 @@ import type { Address } from './broker-address.ts';
 import { nativeCodec } from './codec/native-codec.ts';
 import type { KafkaSystem } from './configuration.ts';
 import { BrokerConnection, connectionSettings, type BrokerLink } from './connection.ts';
+import { kafkajsConnecting } from './kafkajs/connection.ts';
 import { kafkajsCodec } from './kafkajs/records.ts';
 import type { Codec } from './records.ts';
 
@@ -31,10 +32,6 @@ export const clients: Readonly<Record<KafkaSystem['client'], Client>> = {
   },
   kafkajs: {
     codec: kafkajsCodec,
-    async connecting(system, clock, limits) {
-      // Only where it is asked for: loading it takes a lane longer than all the rest of this adapter.
-      const { kafkajsConnecting } = await import('./kafkajs/connection.ts');
-      return await kafkajsConnecting(system, clock, limits);
-    },
+    connecting: kafkajsConnecting,
   },
 };

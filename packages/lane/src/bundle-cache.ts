@@ -1,8 +1,8 @@
 // Keeps an app's bundle beside the packages it was made with, so that a node that starts again need not wait for it to
 // be made again. What is kept is used only while nothing that went into it has changed.
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import * as z from 'zod';
 
@@ -39,10 +39,10 @@ export async function cachedBundle(
   const file = cacheFile(module, what);
   if (file === undefined) return await build();
   const kept = await readKept(file);
-  if (kept !== undefined && kept.fingerprint === (await fingerprint(module, kept.inputs))) return kept;
+  if (kept !== undefined && kept.fingerprint === fingerprint(module, kept.inputs)) return kept;
   const built = await build();
   try {
-    await writeWhole(file, JSON.stringify({ ...built, fingerprint: await fingerprint(module, built.inputs) }));
+    await writeWhole(file, JSON.stringify({ ...built, fingerprint: fingerprint(module, built.inputs) }));
   } catch {
     // A read-only installation, or a full disk: it is only slower.
   }
@@ -67,12 +67,12 @@ async function readKept(file: string): Promise<z.output<typeof keptSchema> | und
   }
 }
 
-/** Undefined when a file cannot be read any more. */
-async function fingerprint(module: string, inputs: readonly string[]): Promise<string | undefined> {
+/** Undefined when a file cannot be read any more. Hundreds of small files: without waiting it takes a fifth. */
+function fingerprint(module: string, inputs: readonly string[]): string | undefined {
   const hash = createHash('sha256');
   try {
-    for (const file of [...(await decidingFiles(module)), ...inputs]) {
-      const content = await readFile(file);
+    for (const file of [...decidingFiles(module), ...inputs]) {
+      const content = readFileSync(file);
       hash.update(`${file}\0${String(content.length)}\0`).update(content);
     }
   } catch {
@@ -81,15 +81,22 @@ async function fingerprint(module: string, inputs: readonly string[]): Promise<s
   return hash.digest('hex');
 }
 
-async function decidingFiles(module: string): Promise<string[]> {
-  const found = await Promise.all(
-    ancestors(module).map(async (folder) =>
-      (await readdir(folder).catch(() => []))
+function decidingFiles(module: string): string[] {
+  return ancestors(module)
+    .flatMap((folder) =>
+      namesIn(folder)
         .filter((name) => deciding.test(name))
         .map((name) => path.join(folder, name)),
-    ),
-  );
-  return found.flat().sort();
+    )
+    .sort();
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
 }
 
 /** The folder that a file is in, and every folder around it. */

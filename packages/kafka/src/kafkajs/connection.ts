@@ -9,7 +9,7 @@ import type { KafkaSystem } from '../configuration.ts';
 import type { BrokerLink } from '../connection.ts';
 import { BrokerError, ConnectionLost, reasonOf } from '../errors.ts';
 import type { Request } from '../protocol.ts';
-import { introduce, newConnection, type Versions } from './internals.ts';
+import { introduce, loadKafkajs, newConnection, type Versions } from './internals.ts';
 import { callOf, type Send } from './requests.ts';
 import { encryption, login } from './settings.ts';
 
@@ -22,8 +22,9 @@ interface Settings extends ConnectionLimits {
 
 const keepAlive_ms = 10_000;
 
-/** Reads the certificates. @throws TandemError (user) where a file cannot be read. */
+/** Loads kafkajs and reads the certificates. @throws TandemError (user) where a file cannot be read. */
 export async function kafkajsConnecting(system: KafkaSystem, clock: Clock, limits: ConnectionLimits): Promise<Connect> {
+  await loadKafkajs();
   const { ssl } = await encryption(system);
   const sasl = system.sasl === undefined ? undefined : login(system.sasl);
   const { connectLimit_ms, requestLimit_ms } = limits;

@@ -8,12 +8,10 @@
 //
 // kafkajs has an exact version in package.json; internals.test.ts fails when another one has moved any of this.
 import type { Buffer } from 'node:buffer';
-import kafkajs from 'kafkajs';
-import Connection, { type ConnectionOptions, type Protocol } from 'kafkajs/src/network/connection.js';
-import Decoder from 'kafkajs/src/protocol/decoder.js';
-import Encoder from 'kafkajs/src/protocol/encoder.js';
-import decodeBatch from 'kafkajs/src/protocol/recordBatch/v0/decoder.js';
-import definitions from 'kafkajs/src/protocol/requests/index.js';
+import type Connection from 'kafkajs/src/network/connection.js';
+import type { ConnectionOptions, Protocol } from 'kafkajs/src/network/connection.js';
+import type Decoder from 'kafkajs/src/protocol/decoder.js';
+import type decodeBatch from 'kafkajs/src/protocol/recordBatch/v0/decoder.js';
 import { compressionCode } from '../codec/batch-format.ts';
 import { decompress } from '../codec/compression.ts';
 import { loadZstd } from '../codec/zstd.ts';
@@ -51,6 +49,19 @@ export interface FetchedBatches {
   readonly failure: Error | undefined;
 }
 
+let loaded: typeof import('./library.ts') | undefined;
+
+/** To be awaited before anything else of this file is called. */
+export async function loadKafkajs(): Promise<void> {
+  loaded ??= await import('./library.ts');
+  registerDecompressors();
+}
+
+function library(): typeof import('./library.ts') {
+  if (loaded === undefined) throw new Error('kafkajs has not been loaded');
+  return loaded;
+}
+
 const silent = { namespace: () => silent, debug: ignore, info: ignore, warn: ignore, error: ignore };
 
 export function newConnection(
@@ -59,8 +70,7 @@ export function newConnection(
     readonly sasl: object | undefined;
   },
 ): Connection {
-  registerDecompressors();
-  const connection = new Connection({
+  const connection = new (library().Connection)({
     ...options,
     ssl: options.ssl ?? null,
     // kafkajs writes to it.
@@ -124,7 +134,7 @@ export function initProducerIdRequest(
       encode: () =>
         Promise.resolve(
           // The first of the two ends is that of the request's head, which has one from version 2 on.
-          new Encoder()
+          new (library().Encoder)()
             .writeUVarInt(noTaggedFields)
             .writeUVarIntString(transactionalId)
             .writeInt32(timeout_ms)
@@ -135,7 +145,7 @@ export function initProducerIdRequest(
     },
     response: {
       decode: (payload) => {
-        const decoder = new Decoder(payload);
+        const decoder = new (library().Decoder)(payload);
         for (let left = decoder.readUVarInt(); left > 0; left--) {
           decoder.readUVarInt();
           decoder.forward(decoder.readUVarInt());
@@ -157,7 +167,7 @@ export function initProducerIdRequest(
 const noTaggedFields = 0;
 
 function protocol(name: string, version: number, options?: object): Protocol {
-  const make = definitions.requests[name]?.protocol({ version });
+  const make = library().definitions.requests[name]?.protocol({ version });
   if (make === undefined) throw new Error(`kafkajs does not speak version ${String(version)} of ${name}`);
   return make(options ?? {});
 }
@@ -168,7 +178,7 @@ function unjudged(made: Protocol): Protocol {
 }
 
 async function decodeFetch(payload: Buffer): Promise<unknown> {
-  const decoder = new Decoder(payload);
+  const decoder = new (library().Decoder)(payload);
   const clientSideThrottleTime = decoder.readInt32();
   const errorCode = decoder.readInt16();
   decoder.readInt32();
@@ -202,12 +212,12 @@ const currentMagic = 2;
 async function decodeBatches(bytes: Buffer | null): Promise<Pick<FetchedBatches, 'batches' | 'failure'>> {
   const batches: Batch[] = [];
   if (bytes === null) return { batches, failure: undefined };
-  const decoder = new Decoder(bytes);
+  const decoder = new (library().Decoder)(bytes);
   try {
     while (decoder.canReadBytes(batchHead_bytes)) {
       if (bytes[decoder.offset + magicAt] !== currentMagic)
         throw new Error('its message format is not the current one');
-      batches.push(await decodeBatch(decoder));
+      batches.push(await library().decodeBatch(decoder));
     }
   } catch (thrown) {
     const failure = thrown instanceof Error ? thrown : new Error(String(thrown));
@@ -219,7 +229,7 @@ async function decodeBatches(bytes: Buffer | null): Promise<Pick<FetchedBatches,
 
 /** kafkajs brings gzip only, and takes others: this is public. */
 function registerDecompressors(): void {
-  const { CompressionCodecs, CompressionTypes } = kafkajs;
+  const { CompressionCodecs, CompressionTypes } = library();
   const codecs = CompressionCodecs as Record<number, () => unknown>;
   for (const [type, code] of [
     [CompressionTypes.Snappy, compressionCode.snappy],

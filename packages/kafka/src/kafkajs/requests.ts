@@ -1,6 +1,6 @@
 // Each request of protocol.ts as kafkajs sends it: arguments and answers of the one in terms of the other.
 import { TandemError } from '@tandem/ports';
-import kafkajs from 'kafkajs';
+import { compressionCode } from '../codec/batch-format.ts';
 import { BrokerError, errorName } from '../errors.ts';
 import {
   addPartitionsToTxn,
@@ -209,7 +209,6 @@ speak(endTxn, 'EndTxn', async (send, transactionalId, producerId, producerEpoch,
 });
 
 const acksAll = -1;
-const { GZIP, None } = kafkajs.CompressionTypes;
 
 /** kafkajs compresses a whole request, or nothing of it. */
 speak(produce, 'Produce', async (send, transactionalId, timeout, topics) => {
@@ -234,7 +233,7 @@ speak(produce, 'Produce', async (send, transactionalId, timeout, topics) => {
         transactionalId,
         producerId: String(first.producerId),
         producerEpoch: first.producerEpoch,
-        compression: compression === 'gzip' ? GZIP : None,
+        compression: compression === 'gzip' ? compressionCode.gzip : compressionCode.none,
         topicData,
       }),
     )) as {

@@ -7,6 +7,7 @@ import { loadDecompressors } from '../../src/codec/compression.ts';
 import {
   fetchRequest,
   initProducerIdRequest,
+  loadKafkajs,
   newConnection,
   requestOf,
   spoken,
@@ -25,6 +26,8 @@ import {
   RecordList,
   type TestRecord,
 } from '../codec/support/batches.ts';
+
+beforeAll(loadKafkajs);
 
 const version = '2.2.4';
 
