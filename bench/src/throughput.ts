@@ -32,8 +32,8 @@ export interface ThroughputResult {
 
 const flushSize = 5000;
 const samplePause_ms = 10;
-/** No output for this long after there were enough: that was all. */
-const calm_ms = 500;
+/** No output for this long after there were enough, marks of transactions counted in: that was all. */
+const calm_ms = 2000;
 /** No progress for this long: the run has failed. */
 const patience_ms = 60_000;
 

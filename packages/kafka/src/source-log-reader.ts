@@ -192,7 +192,8 @@ export class KafkaReader implements SourceReader {
 
   async #fetch(broker: Broker): Promise<void> {
     const wanted = inTurn(broker).filter(hasRoom);
-    const isAll = broker.partitions.every((state) => state.asked || state.paused || state.stopped || hasRoom(state));
+    // A paused one may be resumed at any moment.
+    const isAll = broker.partitions.every((state) => state.asked || state.stopped || hasRoom(state));
     const isFirst = wanted.some((state) => state.end === undefined);
     const { longPoll_ms, shortPoll_ms, answerLimit_ms } = this.#settings;
     const wait_ms = isFirst ? 0 : isAll ? longPoll_ms : shortPoll_ms;

@@ -79,6 +79,26 @@ export function describeSources(open: () => Promise<TestKafka>): void {
     });
   });
 
+  it('gives what a resumed partition holds without waiting for news of the others', async () => {
+    const topic = await kafka.topic(kafka.newName(), 2);
+    for (const partition of [0, 1]) await kafka.append(topic, partition, [{ key: null, value: 'one' }]);
+    // Only what is not behind a long poll comes before this test's end.
+    const log = await source(topic, { settings: { ...quick, longPoll_ms: 3_600_000 } });
+    const reader = log.read(
+      new Map([
+        [0, asPosition(0)],
+        [1, asPosition(0)],
+      ]),
+    );
+    reader.setPaused(0, true);
+    await until(() => reader.take()?.partition === 1);
+    await kafka.append(topic, 0, [{ key: null, value: 'two' }]);
+    await until(() => reader.end(0) === 2);
+    reader.setPaused(0, false);
+    await until(() => reader.take()?.partition === 0);
+    await log.close();
+  });
+
   describe('transactions in a source', () => {
     it('are seen when they are committed, never when they are undone, whatever their producer did before and after', async () => {
       const topic = await kafka.topic(kafka.newName(), 1);
