@@ -46,7 +46,7 @@ export class Receiver {
   async deliver(headers: readonly string[], body: Uint8Array, isWanted: () => boolean): Promise<Verdict | undefined> {
     await this.#turn();
     try {
-      return isWanted() ? await this.#exchange(headers, body) : undefined;
+      return isWanted() ? await this.#exchange(headers, body, isWanted) : undefined;
     } finally {
       const next = this.#waiting.shift();
       if (next === undefined) this.#free++;
@@ -64,7 +64,7 @@ export class Receiver {
     this.#agent.destroy();
   }
 
-  async #exchange(headers: readonly string[], body: Uint8Array): Promise<Verdict> {
+  async #exchange(headers: readonly string[], body: Uint8Array, isWanted: () => boolean): Promise<Verdict> {
     const { clock } = this.#options;
     const { method, timeout } = this.binding;
     const sent = send(
@@ -76,13 +76,14 @@ export class Receiver {
         body,
         connectLimit_ms: timeout.connect,
         answerLimit_ms: timeout.answer,
+        mayBegin: isWanted,
       },
       clock,
     );
     this.#underWay.add(sent);
     const verdict = verdictOf(await sent.answer, clock.wall_ms());
     // What we ended ourselves says nothing about the receiver.
-    if (this.#underWay.delete(sent)) this.#tell(verdict);
+    if (this.#underWay.delete(sent) && isWanted()) this.#tell(verdict);
     return verdict;
   }
 

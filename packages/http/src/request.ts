@@ -13,6 +13,8 @@ export interface Exchange {
   readonly body: Uint8Array;
   readonly connectLimit_ms: number;
   readonly answerLimit_ms: number;
+  /** Asked once more when there is a connection, right before the first byte is written. */
+  mayBegin(): boolean;
 }
 
 export type Answer =
@@ -36,8 +38,8 @@ const answerBody_bytes = 64 * 1024;
 
 export function send(exchange: Exchange, clock: Clock): Sent {
   const { url, method, agent, headers, body } = exchange;
-  const { request: begin } = url.protocol === 'https:' ? https : http;
-  const request = begin(url, { method, agent });
+  const { request: prepare } = url.protocol === 'https:' ? https : http;
+  const request = prepare(url, { method, agent });
   const answer = new Promise<Answer>((resolve) => {
     const limits = new Limits(request, exchange, clock);
     // Once it is known, whatever becomes of its body does not change it.
@@ -78,7 +80,11 @@ export function send(exchange: Exchange, clock: Clock): Sent {
         own.add(name.toLowerCase());
       }
       request.setHeader('Content-Length', body.length);
-      request.end(body);
+      // Node.js would write by itself once there is a connection: in a process that hung meanwhile, much too late.
+      onConnected(request, url, () => {
+        if (exchange.mayBegin()) request.end(body);
+        else request.destroy(new Error('it was not sent: another node may by now'));
+      });
     } catch (thrown) {
       request.destroy();
       finish({ type: 'failed', cause: toError(thrown), wasIdle: false });
@@ -90,6 +96,13 @@ export function send(exchange: Exchange, clock: Clock): Sent {
       request.destroy(cause);
     },
   };
+}
+
+function onConnected(request: http.ClientRequest, { protocol }: URL, callback: () => void): void {
+  request.once('socket', (socket) => {
+    if (socket.connecting) socket.once(protocol === 'https:' ? 'secureConnect' : 'connect', callback);
+    else callback();
+  });
 }
 
 /** Ends a request that takes too long, and knows why. */
@@ -112,10 +125,7 @@ class Limits {
       });
       this.#timers.push(answering);
     };
-    request.once('socket', (socket) => {
-      if (socket.connecting) socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', connected);
-      else connected();
-    });
+    onConnected(request, url, connected);
   }
 
   cancel(): void {
