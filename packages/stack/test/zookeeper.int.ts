@@ -9,12 +9,14 @@ jest.setTimeout(120_000);
 describeWithStack('ZooKeeper', () => {
   let folder: string;
   const servers: ZooKeeperServer[] = [];
+  const owners: { kill(): void }[] = [];
 
   beforeEach(async () => {
     folder = await makeFolder();
   });
 
   afterEach(async () => {
+    for (const owner of owners.splice(0)) owner.kill();
     for (const server of servers.splice(0)) await server.stop();
     await rm(folder, { recursive: true });
   });
@@ -26,9 +28,11 @@ describeWithStack('ZooKeeper', () => {
   }
 
   /** Another process that starts or joins the same server. */
-  function startOther(descriptor?: number) {
+  async function startOther(descriptor?: number) {
     const program = `const server = await startZooKeeper({ dataDir: ${JSON.stringify(folder)} }); say(server.pid);`;
-    return startOwner(folder, program, descriptor);
+    const owner = await startOwner(folder, program, descriptor);
+    owners.push(owner);
+    return owner;
   }
 
   it('gives short sessions, and keeps its data and port when it is killed and started again', async () => {
