@@ -163,10 +163,8 @@ describeWithStack(
       }, 120_000);
 
       // One broker alone has no others that could go on.
-      const ofSeveral = brokers > 1 ? [brokers] : [];
-      it.each(ofSeveral)(
-        'of %d, says all the while that a partition cannot be read, whatever the others deliver',
-        async () => {
+      if (brokers > 1) {
+        it('says all the while that a partition cannot be read, whatever the others deliver', async () => {
           const place = kafka.newName('placed');
           const replicaAssignment = server.brokers.map(({ id }, partition) => ({ partition, replicas: [id] }));
           await kafka.admin.createTopics({ waitForLeaders: false, topics: [{ topic: place, replicaAssignment }] });
@@ -198,9 +196,8 @@ describeWithStack(
           await broker?.start();
           await until(() => reader.trouble() === undefined, 60_000);
           await source.close();
-        },
-        120_000,
-      );
+        }, 120_000);
+      }
 
       it('ends a transaction that its node leaves open for too long, and the node is fenced by that', async () => {
         const link = await proxied(kafka.brokers);
