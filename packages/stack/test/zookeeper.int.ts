@@ -9,15 +9,17 @@ jest.setTimeout(120_000);
 describeWithStack('ZooKeeper', () => {
   let folder: string;
   const servers: ZooKeeperServer[] = [];
-  const owners: { kill(): void }[] = [];
+  const owners: { readonly said: unknown; kill(): void }[] = [];
 
   beforeEach(async () => {
     folder = await makeFolder();
   });
 
   afterEach(async () => {
-    for (const owner of owners.splice(0)) owner.kill();
+    for (const owner of owners) owner.kill();
     for (const server of servers.splice(0)) await server.stop();
+    // The guard finds it by what is in the folder.
+    for (const { said } of owners.splice(0)) await eventually('the server is gone', () => !exists(Number(said)));
     await rm(folder, { recursive: true });
   });
 
