@@ -185,13 +185,17 @@ function probeAgainAt_ms(turn: Turn, { outcome, at_ms, retry_ms }: ProbeState): 
     case 'unknown':
       return at_ms + retry_ms;
     case 'gone':
-      return at_ms + turn.settings.sessionTimeout_ms;
+      return goodUntil_ms(turn, at_ms);
   }
 }
 
 /** What a probe said is acted upon at once or not at all. */
 function isFresh(turn: Turn, at_ms: number): boolean {
-  return turn.at_ms < at_ms + turn.settings.sessionTimeout_ms;
+  return turn.at_ms < goodUntil_ms(turn, at_ms);
+}
+
+function goodUntil_ms(turn: Turn, at_ms: number): number {
+  return at_ms + turn.settings.sessionTimeout_ms;
 }
 
 function hasVouchedApp(turn: Turn): boolean {
