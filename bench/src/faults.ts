@@ -2,7 +2,7 @@
 import { summarise, until, type Summary } from '@tandem/harness';
 import { describePhases, phasesOf } from './phases.ts';
 import type { Stack } from './stack.ts';
-import { SteadyRun } from './steady-run.ts';
+import { SteadyRun, warmUp_s } from './steady-run.ts';
 
 export interface FaultResult {
   readonly gap_ms: Summary;
@@ -21,6 +21,7 @@ function pause(least_ms: number, most_ms: number): Promise<undefined> {
 
 export async function measureFaults(stack: Stack, fault: Fault, times: number): Promise<FaultResult> {
   const run = await SteadyRun.start(stack, { rate_per_s });
+  await pause(warmUp_s * 1000, warmUp_s * 1000);
   const faults_ms: number[] = [];
   for (let round = 1; round <= times; round++) {
     const active = await run.pair.ready();

@@ -1,11 +1,9 @@
 // From the call that appends an input to the moment an independent reader has its output.
 import { summarise, until, type Summary } from '@tandem/harness';
 import type { Stack } from './stack.ts';
-import { SteadyRun } from './steady-run.ts';
+import { SteadyRun, warmUp_s } from './steady-run.ts';
 
 const rate_per_s = 1000;
-/** Left out at the beginning: code that is not compiled yet, which takes a Java broker half a minute. */
-const warmUp_s = 30;
 
 export async function measureLatency(
   stack: Stack,

@@ -20,6 +20,9 @@ export interface SteadyOptions {
   readonly onLatency?: (seq: number, latency_ms: number) => void;
 }
 
+/** Left out at the beginning: code that is not compiled yet, which takes a Java broker half a minute. */
+export const warmUp_s = 30;
+
 /** No output for this long after the last input: the rest is lost. */
 const patience_ms = 20_000;
 

@@ -11,25 +11,30 @@ const again_ms = 60_000;
 const attemptsMost = 3;
 
 export class Rivals {
-  /** What may be stored by our own doing, the newest last: what was published, and what was attempted since. */
-  #own: PublishedRecord[] = [];
+  /** What was surely stored last, by whomever. */
+  #stored: PublishedRecord | undefined;
+  /** What may be stored since by our own doing, the newest last. */
+  #attempted: PublishedRecord[] = [];
   #told_ms = Number.NEGATIVE_INFINITY;
 
   attempted(record: PublishedRecord): void {
-    this.#own = [...this.#own.slice(-attemptsMost), record];
+    this.#attempted = [...this.#attempted, record].slice(-attemptsMost);
   }
 
   published(record: PublishedRecord): void {
-    this.#own = [record];
+    this.#stored = record;
+    this.#attempted = [];
   }
 
   /** Told what is stored after each opening; true when a person should know of it. */
   isToBeTold(stored: PublishedRecord | undefined, epoch: Epoch, now_ms: number): boolean {
-    const own = this.#own.filter((record) => record.epoch === epoch);
-    this.#own = stored === undefined ? [] : [stored];
-    // Nothing attempted in this epoch yet: it is our predecessor's. A higher epoch: we are the older one, and leave.
-    if (own.length === 0 || stored === undefined || stored.epoch > epoch) return false;
-    if (own.some((record) => isSame(record, stored)) || now_ms - this.#told_ms < again_ms) return false;
+    const explained = [this.#stored, ...this.#attempted].filter((record) => record !== undefined);
+    this.#stored = stored;
+    this.#attempted = [];
+    // Nothing of this epoch yet: what is stored is our predecessor's. A higher epoch: we are the older one, and leave.
+    if (!explained.some((record) => record.epoch === epoch)) return false;
+    if (stored === undefined || stored.epoch > epoch) return false;
+    if (explained.some((record) => isSame(record, stored)) || now_ms - this.#told_ms < again_ms) return false;
     this.#told_ms = now_ms;
     return true;
   }

@@ -1,7 +1,8 @@
 // Switches one publisher of the lane on and off, and publishes what waits in the queues of all its tasks.
 //
 // Opening is steps 2 to 7 of a promotion: open, have the epoch verified, read back, trim (publisher-opening.ts), drain,
-// live. A fence, or an outcome that is not known, always leads back to the first of them, never on from memory (S2, S3).
+// live. A fence, or an outcome that is not known, always leads back to the first of them, never on from memory (S2, S3),
+// and not before the epoch was found to be ours still: opening fences whoever publishes now.
 import type { Epoch, Positions, PublisherName } from '@tandem/pair';
 import { toError, type Clock, type OutputBatch, type Publisher } from '@tandem/ports';
 import { LaneFailure, toLaneFailure } from './failure.ts';
@@ -213,6 +214,8 @@ export class PublisherDriver {
         case 'failed':
           // The first time at once: the usual case is a single fence or a lost connection.
           await this.#pause(run, retry, end);
+          // Where nobody answers, its own epoch as the last one known lets it try: nothing is published on that alone.
+          if (!isStopped(run)) await this.#verification.ask(run, run.epoch);
       }
     }
   }

@@ -192,7 +192,9 @@ describe('publishing', () => {
     await lane.goLive(1, genesis);
     made.sinks.open({ pair: 'test', app: 'running', lane: 0, lanes: 1, tasks: [] }, asEpoch(1), undefined);
     made.feed(0, upTo(10));
-    await lane.until(() => lane.all('verify-please').length === 2, 'a second question');
+    await lane.until(() => lane.all('verify-please').length === 2, 'a question before it opens again');
+    lane.verify(1);
+    await lane.until(() => lane.all('verify-please').length === 3, 'the question after it');
     expect(outputsOf(made)).toEqual([]);
     lane.verify(1);
     await lane.publishedUpTo(10);

@@ -1,4 +1,5 @@
 // Opening a publisher when the way there is not smooth: connections that hang, answers that come late.
+import { asEpoch } from '@tandem/pair';
 import { runningOutputs } from './support/apps.ts';
 import type { World } from './support/memory-lane.ts';
 import { genesis, upTo, worldsOfThisFile } from './support/worlds.ts';
@@ -92,11 +93,34 @@ describe('an answer of control', () => {
     expect(await lane.heard('verify-please')).toMatchObject({ epoch: 3, storedEpoch: undefined });
     lane.verify(3);
     await lane.until(() => lane.all('verify-please').length === 2, 'a second question');
+    expect(lane.all('verify-please')[1]).toMatchObject({ epoch: 3, storedEpoch: 3 });
+    expect(made.system('memory').holds.count('open')).toBe(1);
+    lane.verify(3);
+    await lane.until(() => lane.all('verify-please').length === 3, 'a third question');
     expect(lane.all('superseded')).toEqual([]);
     expect(made.written('out')).toEqual([]);
     lane.verify(3);
     await lane.heard('live');
     expect(made.written('out')).toEqual(runningOutputs(upTo(10)));
+  });
+});
+
+describe('a publisher that was fenced', () => {
+  it('does not open again when its epoch is over: it would fence its successor', async () => {
+    const made = world();
+    const { holds } = made.system('memory');
+    const lane = made.start();
+    await lane.startAt();
+    await lane.goLive(1, genesis);
+    // The successor's fence knows no epochs: nothing in its answer says that somebody newer has opened.
+    made.sinks.open({ pair: 'test', app: 'running', lane: 0, lanes: 1, tasks: [] }, asEpoch(1), undefined);
+    made.feed(0, upTo(10));
+    await lane.until(() => lane.all('verify-please').length === 2, 'a question before it opens again');
+    await turns(20);
+    expect(holds.count('open')).toBe(1);
+    await lane.stepDown();
+    expect(holds.count('open')).toBe(1);
+    expect(made.written('out')).toEqual([]);
   });
 });
 

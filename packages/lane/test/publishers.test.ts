@@ -53,6 +53,9 @@ describe('an app with two publishers', () => {
     await lane.until(() => lane.all('verify-please').length === 3, 'a third question');
     expect(lane.all('verify-please')[2]?.publisher).toBe('a');
     lane.verify(1, 'a');
+    await lane.until(() => lane.all('verify-please').length === 4, 'the question after it has opened');
+    expect(lane.all('verify-please')[3]?.publisher).toBe('a');
+    lane.verify(1, 'a');
     await lane.publishedUpTo(50, 'a');
     await lane.publishedUpTo(50, 'b');
     expect(made.written('left')).toEqual(texts(upTo(50)));

@@ -19,7 +19,7 @@ export class ToyLane {
   private readonly app: AppName;
   private readonly sink: ToySink;
   private queue: OutputQueue | undefined = undefined;
-  private phase: 'closed' | 'opening' | 'verifying' | 'reading-back' | 'draining' | 'live' = 'closed';
+  private phase: 'closed' | 'asking-again' | 'opening' | 'verifying' | 'reading-back' | 'draining' | 'live' = 'closed';
   private epoch: Epoch | undefined = undefined;
   private opening = 0;
   /** Raised by each opening and closing: what was asked before concerns nobody any more. */
@@ -91,34 +91,28 @@ export class ToyLane {
       () => this.sink.open(epoch),
       (opened) => {
         if (attempt !== this.attempt) return;
-        if (opened === undefined) this.open(epoch);
+        if (opened === undefined) this.openAgain(epoch);
         else if (opened.outcome === 'fenced') this.superseded(opened.byEpoch);
         else {
           this.phase = 'verifying';
           this.opening = opened.opening;
-          const { storedEpoch } = opened;
-          this.process.dispatch({
-            type: 'verify-please',
-            app: this.app,
-            publisher: 'toy',
-            lane: 0,
-            epoch,
-            storedEpoch,
-          });
+          this.verifyPlease(epoch, opened.storedEpoch);
         }
       },
     );
   }
 
   verified(epoch: Epoch): void {
-    if (this.phase !== 'verifying' || epoch !== this.epoch) return;
+    if (epoch !== this.epoch) return;
+    if (this.phase === 'asking-again') this.open(epoch);
+    if (this.phase !== 'verifying') return;
     this.phase = 'reading-back';
     const { attempt } = this;
     this.ask(
       () => this.sink.readBack(),
       (read) => {
         if (attempt !== this.attempt) return;
-        if (read === undefined) this.open(epoch);
+        if (read === undefined) this.openAgain(epoch);
         else if (read.epoch !== undefined && read.epoch > epoch) this.superseded(read.epoch);
         else {
           const position = this.readEarly ?? read.position;
@@ -203,11 +197,22 @@ export class ToyLane {
   /** Fenced, or the outcome is unknown: steps 2 to 7 again, never on from memory. */
   private afterFence(epoch: Epoch): void {
     if (this.process.world.options.laneMistake !== 'goes-on-from-memory') {
-      this.open(epoch);
+      this.openAgain(epoch);
       return;
     }
     const opened = this.sink.open(epoch);
     if (opened.outcome === 'opened') this.opening = opened.opening;
+  }
+
+  /** Not before the epoch is known to be ours still: opening fences whoever publishes now. */
+  private openAgain(epoch: Epoch): void {
+    this.attempt += 1;
+    this.phase = 'asking-again';
+    this.verifyPlease(epoch, epoch);
+  }
+
+  private verifyPlease(epoch: Epoch, storedEpoch: Epoch | undefined): void {
+    this.process.dispatch({ type: 'verify-please', app: this.app, publisher: 'toy', lane: 0, epoch, storedEpoch });
   }
 
   private superseded(byEpoch: Epoch): void {
