@@ -185,6 +185,11 @@ export class NodeApp {
     else this.#post({ type: 'step-down' });
   }
 
+  /** A successor was invited: nothing is begun for this long. */
+  hold(limit_ms: number): void {
+    this.#post({ type: 'hold', limit_ms });
+  }
+
   /** Durable published positions learnt from the active: the queue lets go of what lies before them. */
   trim(publisher: PublisherName, positions: PositionTexts): void {
     this.#note(publisher, positions);

@@ -55,6 +55,9 @@ const switchoverSlack_ms = 2_000;
 /** A candidate that is in sync needs some milliseconds to claim; one that is behind gives it these. */
 const headStart_ms = 50;
 
+/** Invited, a passive claims within some milliseconds; outputs wait no longer than this for one that does not. */
+const invitedHold_ms = 100;
+
 const notJoined = { status: 503, code: 'starting', detail: 'this node has not joined its pair yet; try again' };
 
 /** Starts a node. @throws TandemError `port-in-use`, or whatever keeps it from joining; everything is closed then. */
@@ -316,6 +319,7 @@ export class Node implements NodeHandle {
         return;
       case 'invite':
         this.#links?.all.sendTo(effect.peer, { type: 'invite', epoch: effect.epoch, limit_ms: effect.limit_ms });
+        for (const app of this.apps.values()) app.hold(invitedHold_ms);
         return;
       case 'answer-switchover':
         this.#switchovers.answer(effect.request, { outcome: effect.outcome, detail: effect.detail });

@@ -71,6 +71,7 @@ const closeLimit_ms = 500;
 interface Opening {
   readonly epoch: Epoch;
   readonly producer: Producer;
+  hasPublished: boolean;
   reading: Promise<void> | undefined;
   /** What is stored: read once after the fence, and moved by nobody else from then on. */
   stored: { readonly epoch: Epoch | undefined; readonly positions: Map<TaskId, Position> } | undefined;
@@ -119,7 +120,14 @@ export class KafkaPublisher implements Publisher {
 
   async prepare(example?: OutputBatch): Promise<void> {
     // The opening before is over. Before anything is waited for: an open may come meanwhile.
+    const hasPublished = this.#opening?.hasPublished === true;
     this.#letGo();
+    if (hasPublished) {
+      // All is warm, and a successor is opening just now: nothing is sent but what being asked back would wait for.
+      this.#rehearsalsLeft = 0;
+      await this.#tail.readOn(this.#settings.readLimit_ms);
+      return;
+    }
     if (this.#found !== undefined && example !== undefined) this.#goThrough(example);
     if (this.#found === undefined) await this.layout();
     const { scope, system } = this.#options;
@@ -156,7 +164,7 @@ export class KafkaPublisher implements Publisher {
         purpose: 'requests',
       });
       await producer.open(this.#settings.openLimit_ms);
-      const opening: Opening = { epoch, producer, reading: undefined, stored: undefined };
+      const opening: Opening = { epoch, producer, hasPublished: false, reading: undefined, stored: undefined };
       this.#opening = opening;
       // While the epoch is being verified.
       const reading = this.#read(opening);
@@ -279,6 +287,7 @@ export class KafkaPublisher implements Publisher {
     switch (done.outcome) {
       case 'published':
         opening.stored = { epoch: opening.epoch, positions: moved };
+        opening.hasPublished = true;
         this.#rivals.published({ epoch: opening.epoch, positions: moved });
         // Otherwise it was given up meanwhile.
         if (this.#opening === opening) this.#groupOffsets.note(moved);

@@ -1,12 +1,12 @@
 // When what is stored tells of another pair of the same name, and when it does not.
-import { asEpoch, asPosition, type TaskId } from '@tandem/pair';
+import { asEpoch, asPosition } from '@tandem/pair';
 import type { PublishedRecord } from '../src/positions-topic.ts';
 import { Rivals } from '../src/rivals.ts';
 
 const ours = asEpoch(5);
 
 function record(epoch: number, position: number): PublishedRecord {
-  return { epoch: asEpoch(epoch), positions: new Map([['in/0' as TaskId, asPosition(position)]]) };
+  return { epoch: asEpoch(epoch), positions: new Map([['in/0', asPosition(position)]]) };
 }
 
 describe('what is stored after an opening', () => {

@@ -110,6 +110,9 @@ export class ConnectedLane {
       case 'step-down':
         this.#background(this.#stepDown());
         return;
+      case 'hold':
+        for (const driver of this.#drivers) driver.hold(message.limit_ms);
+        return;
       case 'trim':
         this.#driver(message.publisher)?.trim(positionsFromTexts(message.positions));
         return;

@@ -113,6 +113,8 @@ export type ToLane =
   | { readonly type: 'authority'; readonly until_ms: number }
   | { readonly type: 'verified'; readonly publisher: PublisherName; readonly epoch: Epoch }
   | { readonly type: 'step-down' }
+  /** A successor was invited: begin nothing for this long, so that it does not first have to undo what is under way. */
+  | { readonly type: 'hold'; readonly limit_ms: number }
   /** Durable published positions learnt from the active. */
   | { readonly type: 'trim'; readonly publisher: PublisherName; readonly positions: PositionTexts }
   /** Read published positions from where they are durable (live sync off, or the link is away). */

@@ -49,6 +49,7 @@ export class PublisherDriver {
   #run: Run | undefined;
   #trouble: string | undefined;
   #positionsPublished_ms = 0;
+  #heldUntil_ms = 0;
   #closed = false;
 
   constructor({ name, publisher, create }: ConnectedPublisher, limits: BatchLimits, host: DriverHost) {
@@ -109,6 +110,7 @@ export class PublisherDriver {
     if (this.#closed || (before !== undefined && before.epoch >= request.epoch)) return;
     const run = new Run(request, this.#host.clock);
     this.#run = run;
+    this.#heldUntil_ms = 0;
     run.done = this.#endOf(before, stopLimit_ms).then(() => this.#drive(run));
     // Whatever escapes the loop is our own mistake, and nothing may be published after it.
     run.done.catch((thrown: unknown) => {
@@ -120,6 +122,11 @@ export class PublisherDriver {
   /** Control has verified that `epoch` is current and ours. */
   verified(epoch: Epoch): void {
     if (this.#run?.epoch === epoch) this.#verification.answered(this.#run);
+  }
+
+  /** Begins nothing for this long, unless it is opened anew; what is under way comes to its end. */
+  hold(limit_ms: number): void {
+    this.#heldUntil_ms = this.#host.clock.now_ms() + limit_ms;
   }
 
   /** S11: nothing may be under way at a sink without a fence after this time. */
@@ -233,6 +240,10 @@ export class PublisherDriver {
         this.#goLive(run);
       }
       const now_ms = this.#host.clock.now_ms();
+      if (now_ms < this.#heldUntil_ms) {
+        await this.#wait.wait(this.#heldUntil_ms - now_ms);
+        continue;
+      }
       const due_ms = this.#positionsPublished_ms + positionsInterval_ms - now_ms;
       const batch = this.#composer.compose(queues, run.step === 'draining' || due_ms <= 0);
       if (batch === undefined) {

@@ -217,6 +217,31 @@ describe('publishing', () => {
     await lane.heard('stepped-down');
   });
 
+  it('begins nothing while it is held, and goes on by itself when nobody has taken over', async () => {
+    const made = world();
+    const lane = made.start();
+    await lane.startAt();
+    await lane.goLive(1, genesis);
+    const freeFrom_ms = made.clock.now_ms() + 150;
+    lane.post({ type: 'hold', limit_ms: 150 });
+    made.feed(0, upTo(10));
+    await lane.publishedUpTo(10);
+    expect(made.clock.now_ms()).toBeGreaterThanOrEqual(freeFrom_ms);
+    expect(outputsOf(made)).toEqual(runningOutputs(upTo(10)));
+  });
+
+  it('is held no longer once it is opened anew', async () => {
+    const made = world();
+    const lane = made.start();
+    await lane.startAt();
+    await lane.goLive(1, genesis);
+    lane.post({ type: 'hold', limit_ms: 60_000 });
+    made.feed(0, upTo(10));
+    await lane.goLive(2);
+    await lane.publishedUpTo(10);
+    expect(outputsOf(made)).toEqual(runningOutputs(upTo(10)));
+  });
+
   it.each(['loseNextAnswer', 'loseNextRequest'] as const)('loses and doubles nothing: %s', async (loss) => {
     const made = world();
     const lane = made.start();
