@@ -16,7 +16,7 @@ test('a short configuration gets every default of the design', () => {
     stateSync: { live: true, retry_ms: 60_000 },
     outputSync: { interval_ms: 1000 },
     persistence: { interval_ms: 30_000, keep: 3 },
-    link: { ping_ms: 100 },
+    link: { ping_ms: 250 },
     switchover: { limit_ms: 5000 },
     lane: { maxRestarts: 3 },
     logLevel: 'info',
@@ -50,7 +50,13 @@ test('an ISO time is a place to start from', () => {
 });
 
 describe('environment', () => {
-  test('references stand for values, in flow mappings, inside text and in quotes', () => {
+  test('pings of a short session come more often, unless they are configured', () => {
+  const short = goodConfiguration.replace('postgres: {}', 'postgres: { sessionTimeout: 500ms }');
+  expect(parse(short).link).toEqual({ ping_ms: 125 });
+  expect(parse(`${short}link: { ping: 50ms }\n`).link).toEqual({ ping_ms: 50 });
+});
+
+test('references stand for values, in flow mappings, inside text and in quotes', () => {
     const text = edited(
       '{ id: a, listen: 127.0.0.1:7070 }',
       '{ id: ${ID}, listen: "${HOST}:${PORT}", token: x${SECRET}y }',

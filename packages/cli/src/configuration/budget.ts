@@ -31,16 +31,27 @@ export function checkBudget(budget: TimingBudget): { readonly path: Path; readon
   return found;
 }
 
+const longestPing_ms = 250;
+
+/** Where none is configured. */
+export function pingOf(sections: CheckedSections, adapters: readonly Adapter[]): number {
+  const sessionTimeout_ms = sessionTimeoutOf(sections, adapters) ?? Infinity;
+  return sections.link.ping ?? Math.min(longestPing_ms, Math.floor(sessionTimeout_ms / 4));
+}
+
+function sessionTimeoutOf({ coordinator }: CheckedSections, adapters: readonly Adapter[]): number | undefined {
+  return adapters.find(({ name }) => name === coordinator.adapter)?.coordinator?.sessionTimeout_ms(coordinator.options);
+}
+
 export function budgetFindings(
   sections: CheckedSections,
   adapters: readonly Adapter[],
   document: ConfigurationDocument,
 ): Finding[] {
-  const adapter = adapters.find(({ name }) => name === sections.coordinator.adapter);
-  const sessionTimeout_ms = adapter?.coordinator?.sessionTimeout_ms(sections.coordinator.options);
+  const sessionTimeout_ms = sessionTimeoutOf(sections, adapters);
   if (sessionTimeout_ms === undefined) return [];
   return checkBudget({
-    ping_ms: sections.link.ping,
+    ping_ms: pingOf(sections, adapters),
     sessionTimeout_ms,
     switchoverLimit_ms: sections.switchover.limit,
   }).map((found) => ({ ...found, line: document.lineOf(found.path) }));

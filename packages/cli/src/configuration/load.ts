@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { TandemError, toError } from '@tandem/ports';
 import type { Adapter } from '../adapters.ts';
-import { budgetFindings } from './budget.ts';
+import { budgetFindings, pingOf } from './budget.ts';
 import {
   readDocument,
   showPath,
@@ -194,7 +194,7 @@ function fromSections(
   const folder = path.dirname(path.resolve(file));
   const used = usedAdapters(sections);
   const systems = adapters.filter(({ name }) => used.has(name)).map(({ name }) => [name, sections[name]] as const);
-  const { node, stateSync, outputSync, persistence, link, switchover, lane, logging } = sections;
+  const { node, stateSync, outputSync, persistence, switchover, lane, logging } = sections;
   return {
     file,
     pair: sections.pair,
@@ -205,7 +205,7 @@ function fromSections(
     stateSync: { live: stateSync.live, retry_ms: stateSync.retry },
     outputSync: { interval_ms: outputSync.interval },
     persistence: { interval_ms: persistence.interval, keep: persistence.keep },
-    link: { ping_ms: link.ping },
+    link: { ping_ms: pingOf(sections, adapters) },
     switchover: { limit_ms: switchover.limit },
     lane: {
       answerLimit_ms: lane.answerLimit,

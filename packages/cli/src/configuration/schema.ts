@@ -195,9 +195,9 @@ function sections(adapters: readonly Adapter[]) {
     link: z
       .strictObject({
         ping: duration({ least_ms: 10, most_ms: 10_000 })
-          .prefault('100ms')
+          .optional()
           .describe(
-            "How often the linked nodes show that they are alive. Less than a third of the coordinator's session time-out.",
+            "How often the linked nodes show that they are alive. Less than a third of the coordinator's session time-out; if not given a quarter of it, at most 250ms.",
           ),
       })
       .prefault({})
