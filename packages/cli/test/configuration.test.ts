@@ -51,12 +51,12 @@ test('an ISO time is a place to start from', () => {
 
 describe('environment', () => {
   test('pings of a short session come more often, unless they are configured', () => {
-  const short = goodConfiguration.replace('postgres: {}', 'postgres: { sessionTimeout: 500ms }');
-  expect(parse(short).link).toEqual({ ping_ms: 125 });
-  expect(parse(`${short}link: { ping: 50ms }\n`).link).toEqual({ ping_ms: 50 });
-});
+    const short = goodConfiguration.replace('postgres: {}', 'postgres: { sessionTimeout: 500ms }');
+    expect(parse(short).link).toEqual({ ping_ms: 125 });
+    expect(parse(`${short}link: { ping: 50ms }\n`).link).toEqual({ ping_ms: 50 });
+  });
 
-test('references stand for values, in flow mappings, inside text and in quotes', () => {
+  test('references stand for values, in flow mappings, inside text and in quotes', () => {
     const text = edited(
       '{ id: a, listen: 127.0.0.1:7070 }',
       '{ id: ${ID}, listen: "${HOST}:${PORT}", token: x${SECRET}y }',
