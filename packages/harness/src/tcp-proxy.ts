@@ -1,7 +1,8 @@
 // A TCP link that can be cut in the ways that networks are: silently, loudly, or right after a request.
 import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
 
-interface Link {
+/** One connection through the proxy, with its two ends. */
+export interface ProxyLink {
   readonly client: Socket;
   readonly server: Socket;
   /** What becomes of the next answer; unless it is passed on the link breaks. */
@@ -13,7 +14,7 @@ export class TcpProxy {
   rewriteAnswers: (bytes: Buffer) => Buffer = (bytes) => bytes;
   readonly #target: { readonly host: string; readonly port: number };
   readonly #server: Server;
-  readonly #links = new Set<Link>();
+  readonly #links = new Set<ProxyLink>();
   #isBlackHole = false;
   #isDead = false;
   #refused = 0;
@@ -125,24 +126,10 @@ export class TcpProxy {
     const isIgnored = this.#isDeafToNext;
     this.#isDeafToNext = false;
     const server = connect(this.#target.port, this.#target.host);
-    const link: Link = { client, server, fate: 'passed on' };
+    const link: ProxyLink = { client, server, fate: 'passed on' };
     this.#links.add(link);
     client.on('data', (bytes) => {
-      if (isIgnored) return;
-      if (this.#lost?.test(bytes.toString('latin1')) === true) {
-        this.#lost = undefined;
-        client.destroy();
-        return;
-      }
-      if (this.#doom?.test(bytes.toString('latin1')) === true) {
-        this.#doom = undefined;
-        link.fate = 'swallowed';
-      }
-      if (this.#torn?.test(bytes.toString('latin1')) === true) {
-        this.#torn = undefined;
-        link.fate = 'torn';
-      }
-      server.write(this.#spoil(bytes));
+      if (!isIgnored) this.fromClient(link, bytes);
     });
     server.on('data', (bytes) => {
       if (link.fate === 'passed on') client.write(this.rewriteAnswers(bytes));
@@ -161,6 +148,25 @@ export class TcpProxy {
       });
     }
     if (!this.#isBlackHole) client.resume();
+  }
+
+  /** What becomes of bytes that a client sent; a proxy that knows requests one by one has its own way. */
+  protected fromClient(link: ProxyLink, bytes: Buffer): void {
+    const text = bytes.toString('latin1');
+    if (this.#lost?.test(text) === true) {
+      this.#lost = undefined;
+      link.client.destroy();
+      return;
+    }
+    if (this.#doom?.test(text) === true) {
+      this.#doom = undefined;
+      link.fate = 'swallowed';
+    }
+    if (this.#torn?.test(text) === true) {
+      this.#torn = undefined;
+      link.fate = 'torn';
+    }
+    link.server.write(this.#spoil(bytes));
   }
 
   #spoil(bytes: Buffer): Buffer {

@@ -11,7 +11,7 @@ import {
 } from '@platformatic/kafka';
 import type { Address } from './broker-address.ts';
 import type { KafkaSystem } from './configuration.ts';
-import { asKafkaError, ConnectionLost, reasonOf } from './errors.ts';
+import { asKafkaError, connectFailed, ConnectionLost, reasonOf } from './errors.ts';
 import type { Request } from './protocol.ts';
 
 export interface ConnectionSettings {
@@ -140,15 +140,17 @@ export class BrokerConnection implements BrokerLink {
     const limit = clock.after(connectLimit_ms, () => {
       opened.destroy(`no connection within ${String(connectLimit_ms)} ms`);
     });
+    let isConnected = false;
     try {
       await connection.connect(host, port);
+      isConnected = true;
       connection.socket.setKeepAlive(true, keepAlive_ms);
       await opened.#negotiate();
       return opened;
     } catch (thrown) {
       opened.destroy('not connected');
       if (thrown instanceof TandemError) throw thrown;
-      throw new ConnectionLost(`${broker}: ${reasonOf(thrown)}`, { cause: thrown, unsent: true });
+      throw connectFailed(broker, thrown, { wasSilent: isConnected && tls === undefined });
     } finally {
       limit.cancel();
     }

@@ -81,6 +81,17 @@ export function reasonOf(thrown: unknown): string {
   return error.message === '' ? error.name : error.message;
 }
 
+/** `wasSilent`: not encrypted, and cut before the broker had said a word, as a listener for TLS does. */
+export function connectFailed(
+  broker: string,
+  thrown: unknown,
+  { wasSilent }: { readonly wasSilent: boolean },
+): ConnectionLost {
+  const text = `${broker}: ${reasonOf(thrown)}`;
+  if (!wasSilent || isAuthenticationError(thrown)) return new ConnectionLost(text, { cause: thrown, unsent: true });
+  return new ConnectionLost(`${text}: it may expect an encrypted connection (kafka.tls)`, { unsent: true });
+}
+
 /** @throws TandemError: what a person should know when Kafka could not be used at all. */
 export function unreachable(brokers: readonly string[], thrown: unknown): TandemError {
   if (thrown instanceof TandemError) return thrown;

@@ -110,6 +110,13 @@ export class KafkaPublisher implements Publisher {
     this.#groupOffsets = new GroupOffsets(this.#cluster, scope, log);
   }
 
+  get warning(): string | undefined {
+    if (!this.#rivals.isThere(this.#cluster.clock.now_ms())) return undefined;
+    const { pair, app } = this.#options.scope;
+    const where = this.#cluster.brokers.join(', ');
+    return `somebody else publishes as pair '${pair}', app '${app}' to Kafka at ${where}: another pair of that name with another coordinator. Give one of them another name (pair), or both nodes the same coordinator`;
+  }
+
   async layout(): Promise<readonly SinkLayout[]> {
     const { sinks, scope, log } = this.#options;
     const found = await findSinks(this.#cluster, sinks, scope, this.#topic, log);
@@ -326,7 +333,7 @@ export class KafkaPublisher implements Publisher {
     opening.reading ??= this.#tail.catchUp(this.#settings.readLimit_ms).then(
       (record) => {
         opening.stored = { epoch: record?.epoch, positions: new Map(record?.positions) };
-        if (this.#rivals.isToBeTold(record, opening.epoch, this.#cluster.clock.now_ms())) this.#tellOfRival(opening);
+        if (this.#rivals.isToBeTold(record, opening.epoch, this.#cluster.clock.now_ms())) this.#tellOfRival();
       },
       (thrown: unknown) => {
         opening.reading = undefined;
@@ -336,15 +343,9 @@ export class KafkaPublisher implements Publisher {
     return opening.reading;
   }
 
-  #tellOfRival({ epoch }: Opening): void {
+  #tellOfRival(): void {
     const { scope, log } = this.#options;
-    const { pair, app } = scope;
-    const where = this.#cluster.brokers.join(', ');
-    log(
-      'warn',
-      `somebody else publishes as pair '${pair}', app '${app}' to Kafka at ${where}, while epoch ${String(epoch)} is this node's: another pair of that name with another coordinator. Give one of them another name (pair), or both nodes the same coordinator`,
-      { transactionalId: transactionalIdOf(scope) },
-    );
+    log('warn', this.warning ?? '', { transactionalId: transactionalIdOf(scope) });
   }
 
   #notOpened(thrown: unknown): OpenOutcome {

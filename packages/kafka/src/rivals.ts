@@ -15,6 +15,7 @@ export class Rivals {
   #stored: PublishedRecord | undefined;
   /** What may be stored since by our own doing, the newest last. */
   #attempted: PublishedRecord[] = [];
+  #seen_ms = Number.NEGATIVE_INFINITY;
   #told_ms = Number.NEGATIVE_INFINITY;
 
   attempted(record: PublishedRecord): void {
@@ -26,7 +27,12 @@ export class Rivals {
     this.#attempted = [];
   }
 
-  /** Told what is stored after each opening; true when a person should know of it. */
+  /** Somebody was noticed within the last minute. */
+  isThere(now_ms: number): boolean {
+    return now_ms - this.#seen_ms < again_ms;
+  }
+
+  /** Told what is stored after each opening; true when the log should say so. */
   isToBeTold(stored: PublishedRecord | undefined, epoch: Epoch, now_ms: number): boolean {
     const explained = [this.#stored, ...this.#attempted].filter((record) => record !== undefined);
     this.#stored = stored;
@@ -34,7 +40,9 @@ export class Rivals {
     // Nothing of this epoch yet: what is stored is our predecessor's. A higher epoch: we are the older one, and leave.
     if (!explained.some((record) => record.epoch === epoch)) return false;
     if (stored === undefined || stored.epoch > epoch) return false;
-    if (explained.some((record) => isSame(record, stored)) || now_ms - this.#told_ms < again_ms) return false;
+    if (explained.some((record) => isSame(record, stored))) return false;
+    this.#seen_ms = now_ms;
+    if (now_ms - this.#told_ms < again_ms) return false;
     this.#told_ms = now_ms;
     return true;
   }

@@ -3,6 +3,7 @@
 import type { Position } from '@tandem/pair';
 import {
   SourcePages,
+  emptyPlace,
   toError,
   type SourceBatch,
   type SourceGap,
@@ -84,15 +85,11 @@ export class KafkaReader implements SourceReader {
     this.#settings = settings;
     this.#retry_ms = settings.retryFirst_ms;
     const places = [...positions].map(([partition, position]) => ({
-      partition,
+      ...emptyPlace(partition),
       fetchFrom: position,
       limit_bytes: settings.page_bytes,
-      end: undefined,
       endSeen_ms: Number.NEGATIVE_INFINITY,
-      paused: false,
       asked: false,
-      ready: undefined,
-      gap: undefined,
       stopped: false,
       trouble: 'not connected yet',
     }));

@@ -40,10 +40,13 @@ describe('what is stored after an opening', () => {
     const rivals = new Rivals();
     rivals.published(record(5, 10));
     rivals.attempted(record(5, 20));
+    expect(rivals.isThere(0)).toBe(false);
     expect(rivals.isToBeTold(record(5, 15), ours, 0)).toBe(true);
     rivals.published(record(5, 25));
     expect(rivals.isToBeTold(record(3, 30), ours, 59_999)).toBe(false);
     rivals.published(record(5, 35));
     expect(rivals.isToBeTold(record(3, 40), ours, 60_000)).toBe(true);
+    expect(rivals.isThere(119_999)).toBe(true);
+    expect(rivals.isThere(120_000)).toBe(false);
   });
 });

@@ -152,6 +152,15 @@ describeWithStack(
         await expect(source(wrong)).rejects.toMatchObject(expected);
         await expect(describeCluster(wrong)).rejects.toMatchObject(expected);
       });
+
+      it('says in one line that a listener may expect an encrypted connection', async () => {
+        const wrong = system('SECURE', {});
+        const expected = {
+          code: 'kafka-unreachable',
+          message: expect.stringMatching(/it may expect an encrypted connection \(kafka\.tls\)/) as string,
+        };
+        await expect(source(wrong)).rejects.toMatchObject(expected);
+      });
     });
   },
   ['kafka-4.1'],

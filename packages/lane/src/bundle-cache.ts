@@ -1,7 +1,7 @@
 // Keeps an app's bundle beside the packages it was made with, so that a node that starts again need not wait for it to
 // be made again. What is kept is used only while nothing that went into it has changed.
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import * as z from 'zod';
@@ -40,7 +40,10 @@ export async function cachedBundle(
   if (file === undefined) return await build();
   const kept = await readKept(file);
   if (kept !== undefined && kept.fingerprint === fingerprint(module, kept.inputs)) return kept;
+  const begun_ms = Date.now();
   const built = await build();
+  // What is read now may be newer than what was built.
+  if (changedSince(begun_ms, module, built.inputs)) return built;
   try {
     await writeWhole(file, JSON.stringify({ ...built, fingerprint: fingerprint(module, built.inputs) }));
   } catch {
@@ -79,6 +82,16 @@ function fingerprint(module: string, inputs: readonly string[]): string | undefi
     return undefined;
   }
   return hash.digest('hex');
+}
+
+/** File systems keep time by a clock that lags behind by some milliseconds. */
+const clockLag_ms = 20;
+
+function changedSince(begun_ms: number, module: string, inputs: readonly string[]): boolean {
+  return [...decidingFiles(module), ...inputs].some((file) => {
+    const found = statSync(file, { throwIfNoEntry: false });
+    return found === undefined || found.mtimeMs > begun_ms - clockLag_ms;
+  });
 }
 
 function decidingFiles(module: string): string[] {

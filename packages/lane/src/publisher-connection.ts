@@ -15,6 +15,11 @@ export class PublisherConnection {
     this.#create = create;
   }
 
+  /** What the publisher there is wants a person to see to. */
+  get warning(): string | undefined {
+    return this.#publisher?.warning;
+  }
+
   /** @throws what making it throws, and when it is given up meanwhile. */
   async ensure(): Promise<Publisher> {
     if (this.#publisher !== undefined) return this.#publisher;

@@ -87,9 +87,9 @@ export class PublisherDriver {
     return this.#run !== undefined;
   }
 
-  /** What keeps it from publishing or following at the moment, for people. */
+  /** What keeps it from publishing or following at the moment, or does it harm, for people. */
   get trouble(): string | undefined {
-    const trouble = this.#trouble ?? this.#following.trouble;
+    const trouble = this.#trouble ?? this.#following.trouble ?? this.#connection.warning;
     return trouble === undefined ? undefined : `${this.name}: ${trouble}`;
   }
 

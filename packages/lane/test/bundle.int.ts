@@ -1,5 +1,5 @@
 // Bundling apps as their authors write them, mistakes included, and loading them in a worker.
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { bundleApp, describeApp, startLane, type AppBundle, type FromLane, type LaneSpec } from '@tandem/lane';
@@ -19,6 +19,9 @@ async function write(name: string, code: string): Promise<string> {
   const file = path.join(folder, name);
   await mkdir(path.dirname(file), { recursive: true });
   await writeFile(file, code);
+  // Saved a while ago: what is saved during a build keeps its bundle from being kept.
+  const minuteAgo_s = Date.now() / 1000 - 60;
+  await utimes(file, minuteAgo_s, minuteAgo_s);
   return file;
 }
 

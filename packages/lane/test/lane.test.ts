@@ -217,6 +217,17 @@ describe('publishing', () => {
     await lane.heard('stepped-down');
   });
 
+  it('shows what its system warns of, and goes on', async () => {
+    const made = world();
+    const lane = made.start();
+    await lane.startAt();
+    await lane.goLive(1, genesis);
+    made.system('memory').holds.warning = 'somebody else is here';
+    made.feed(0, upTo(10));
+    await lane.publishedUpTo(10);
+    expect((await lane.status()).troubles).toEqual(['memory: somebody else is here']);
+  });
+
   it('begins nothing while it is held, and goes on by itself when nobody has taken over', async () => {
     const made = world();
     const lane = made.start();

@@ -1,7 +1,7 @@
 export * from './error.ts';
 export * from './partitioner.ts';
 export { backoff_ms, pause } from './pause.ts';
-export { SourcePages, type SourcePlace } from './source-pages.ts';
+export { SourcePages, emptyPlace, type SourcePlace } from './source-pages.ts';
 export type * from './adapter.ts';
 export type * from './clock.ts';
 export type * from './coordinator.ts';

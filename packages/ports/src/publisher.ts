@@ -89,6 +89,8 @@ export interface PublisherScope {
 
 /** One open at a time per lane; none of the calls overlap except `follow`. */
 export interface Publisher {
+  /** What a person should see to although publishing goes on; undefined where there is nothing. */
+  readonly warning?: string | undefined;
   /** Checks that the sinks exist and fit; partitions per sink in the order given. @throws TandemError. */
   layout(): Promise<readonly SinkLayout[]>;
   /**

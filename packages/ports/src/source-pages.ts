@@ -15,6 +15,11 @@ export interface SourcePlace<Page> {
   gap: SourceGap | undefined;
 }
 
+/** Nothing is known of it, and nothing at hand. */
+export function emptyPlace(partition: number): SourcePlace<never> {
+  return { partition, end: undefined, paused: false, ready: undefined, gap: undefined };
+}
+
 export interface SourcePagesHost {
   /** A page was taken, or a partition resumed: the next one may be fetched while this one is processed. */
   onRoom(): void;

@@ -3,6 +3,7 @@
 import type { Position } from '@tandem/pair';
 import {
   SourcePages,
+  emptyPlace,
   toError,
   type Clock,
   type SourceBatch,
@@ -71,15 +72,11 @@ export class PostgresReader implements SourceReader, FetchSink {
     this.#settings = settings;
     this.#retry_ms = settings.retryFirst_ms;
     const places = [...positions].map(([partition, position]) => ({
-      partition,
+      ...emptyPlace(partition),
       fetchFrom: position,
-      end: undefined,
       limit: Math.min(firstLimit, settings.pageRecords),
-      paused: false,
-      ready: undefined,
       filling: undefined,
       full: false,
-      gap: undefined,
       stopped: false,
     }));
     this.#pages = new SourcePages<LogPage, Partition>(places, {

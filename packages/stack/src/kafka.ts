@@ -192,14 +192,7 @@ async function plan(wanted: Wanted, known: Cluster | undefined): Promise<Cluster
 async function readCluster(folder: string): Promise<Cluster | undefined> {
   const text = await readFile(clusterFile(folder), 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;
-  const cluster = JSON.parse(text) as Cluster;
-  // A folder of before there were more listeners does not say that it has none.
-  const isOld = !('listeners' in cluster);
-  return isOld ? { ...(cluster as Cluster), listeners: {}, nodes: withoutListeners(cluster) } : cluster;
-}
-
-function withoutListeners({ nodes }: Cluster): Cluster['nodes'] {
-  return nodes.map((node) => ({ ...node, listenerPorts: [] }));
+  return JSON.parse(text) as Cluster;
 }
 
 function clusterFile(folder: string): string {

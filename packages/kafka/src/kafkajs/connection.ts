@@ -7,7 +7,7 @@ import type { Address } from '../broker-address.ts';
 import type { Connect, ConnectionLimits } from '../client.ts';
 import type { KafkaSystem } from '../configuration.ts';
 import type { BrokerLink } from '../connection.ts';
-import { BrokerError, ConnectionLost, reasonOf } from '../errors.ts';
+import { BrokerError, connectFailed, ConnectionLost, reasonOf } from '../errors.ts';
 import type { Request } from '../protocol.ts';
 import { introduce, loadKafkajs, newConnection, type Versions } from './internals.ts';
 import { callOf, type Send } from './requests.ts';
@@ -40,6 +40,7 @@ class KafkajsConnection implements BrokerLink {
   readonly #connection: ReturnType<typeof newConnection>;
   #versions: Versions = {};
   #socket: Socket | undefined;
+  #isConnected = false;
   #lost: Error | undefined;
   #tellClosed: (cause: Error) => void = () => undefined;
 
@@ -75,7 +76,7 @@ class KafkajsConnection implements BrokerLink {
       return opened;
     } catch (thrown) {
       opened.destroy('not connected');
-      throw new ConnectionLost(`${opened.broker}: ${reasonOf(thrown)}`, { cause: thrown, unsent: true });
+      throw connectFailed(opened.broker, thrown, { wasSilent: opened.#isConnected && settings.ssl === undefined });
     } finally {
       limit.cancel();
     }
@@ -114,6 +115,7 @@ class KafkajsConnection implements BrokerLink {
 
   async #connect(): Promise<void> {
     await this.#connection.connect();
+    this.#isConnected = true;
     this.#versions = await introduce(this.#connection);
   }
 

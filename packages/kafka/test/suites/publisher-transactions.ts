@@ -118,6 +118,7 @@ export function describeTransactions(open: () => Promise<TestKafka>): void {
     await ours.readBack();
     const rivalsLine = expect.stringContaining(`somebody else publishes as pair '${pair}', app '${app}'`) as string;
     expect(warnings).not.toContainEqual(rivalsLine);
+    expect(ours.warning).toBeUndefined();
     // One that stays, as nobody tells it that its epoch is not the pair's.
     for (let position = 3; position < 6; position++) {
       expect(await rival.open(asEpoch(1), undefined)).toMatchObject({ outcome: 'opened' });
@@ -127,6 +128,7 @@ export function describeTransactions(open: () => Promise<TestKafka>): void {
       await ours.readBack();
     }
     expect(warnings.filter((warning) => warning.startsWith('somebody else'))).toEqual([rivalsLine]);
+    expect(ours.warning).toEqual(rivalsLine);
     await ours.close();
     await link.close();
   });

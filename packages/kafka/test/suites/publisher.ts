@@ -40,10 +40,10 @@ export function describePublishers(open: () => Promise<TestKafka>): void {
       },
       written: (sink, partition) => readAll(kafka, topics[sink] ?? '', partition),
       loseNextAnswer: (publisher) => {
-        proxyOf(publisher).loseAnswerTo(requests.endTxn);
+        proxyOf(publisher).loseAnswerOf(requests.endTxn);
       },
       loseNextRequest: (publisher) => {
-        proxyOf(publisher).loseRequest(requests.endTxn);
+        proxyOf(publisher).loseKind(requests.endTxn);
       },
       breakConnection: (publisher) => {
         proxyOf(publisher).breakLinks();

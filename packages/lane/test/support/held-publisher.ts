@@ -10,6 +10,7 @@ export class Holds {
   readonly calls: string[] = [];
   /** Answers for the next openings, in place of opening. */
   readonly openOutcomes: OpenOutcome[] = [];
+  warning: string | undefined;
   /** Prepare throws while set. */
   failsToPrepare = false;
   readonly #held = new Map<HeldCall, { readonly until: Promise<void>; readonly release: () => void }>();
@@ -45,6 +46,10 @@ export class HeldPublisher implements Publisher {
   constructor(inner: Publisher, holds: Holds) {
     this.#inner = inner;
     this.#holds = holds;
+  }
+
+  get warning(): string | undefined {
+    return this.#holds.warning;
   }
 
   layout(): Promise<readonly SinkLayout[]> {
