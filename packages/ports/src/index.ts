@@ -1,5 +1,7 @@
 export * from './error.ts';
 export * from './partitioner.ts';
+export { settleClaim } from './claim-settling.ts';
+export { News } from './news.ts';
 export { backoff_ms, pause } from './pause.ts';
 export { SourcePages, emptyPlace, type SourcePlace } from './source-pages.ts';
 export type * from './adapter.ts';

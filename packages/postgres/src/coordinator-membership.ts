@@ -2,6 +2,7 @@
 import type { Member, View } from '@tandem/pair';
 import {
   backoff_ms,
+  News,
   pause,
   TandemError,
   toError,
@@ -53,7 +54,7 @@ export class Membership {
   #session: MemberSession | undefined;
   #keeper: Promise<void> = Promise.resolve();
   /** Those who wait for a session. */
-  readonly #waiting = new Set<() => void>();
+  readonly #opened = new News();
   #view: View | undefined;
   /** Send time of the last renewal that was confirmed. */
   #renewedAt_ms = Number.NEGATIVE_INFINITY;
@@ -189,7 +190,7 @@ export class Membership {
       });
       this.#session = session;
       await this.renew(session, { tell: 'always' });
-      for (const tell of this.#waiting) tell();
+      this.#opened.tell();
       this.#rehearse(session);
       return session;
     } catch (thrown) {
@@ -276,15 +277,7 @@ export class Membership {
   }
 
   async #nextSession(until_ms: number): Promise<MemberSession | undefined> {
-    const given = new AbortController();
-    const tell = () => {
-      given.abort();
-    };
-    this.#waiting.add(tell);
-    this.#stop.signal.addEventListener('abort', tell);
-    await pause(this.#clock, until_ms - this.#clock.now_ms(), given.signal);
-    this.#waiting.delete(tell);
-    this.#stop.signal.removeEventListener('abort', tell);
+    await this.#opened.wait(this.#clock, until_ms, this.#stop.signal);
     return this.#session;
   }
 

@@ -3,7 +3,7 @@
 // member's session tells of a crash within milliseconds.
 import { asEpoch, type AppName, type Epoch, type Member, type View } from '@tandem/pair';
 import {
-  TandemError,
+  settleClaim,
   toError,
   type AppRecord,
   type ClaimOutcome,
@@ -106,14 +106,7 @@ class PostgresCoordinator implements Coordinator {
           membership.refreshSoon();
           return { outcome: 'won', epoch: next };
         }
-        const view = await membership.renew(session, { tell: 'changes', until_ms });
-        // An earlier try of ours whose answer was lost.
-        if (view.epoch === next && view.active?.incarnation === membership.self.incarnation) {
-          return { outcome: 'won', epoch: next };
-        }
-        // From here on no earlier try can succeed any more: the epoch that it expects is gone.
-        if (view.epoch !== expected) return { outcome: 'lost', view };
-        throw new TandemError('coordinator-unanswered', 'the claim found neither the expected epoch nor another one');
+        return settleClaim(await membership.renew(session, { tell: 'changes', until_ms }), expected, membership.self);
       });
     } catch (thrown) {
       return { outcome: 'unknown', cause: toError(thrown) };

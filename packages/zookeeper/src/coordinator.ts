@@ -2,7 +2,7 @@
 // of the active are ephemeral, so that they last as long as the session of the process that made them.
 import { asEpoch, type AppName, type Epoch, type Member, type View } from '@tandem/pair';
 import {
-  TandemError,
+  settleClaim,
   toError,
   type AppRecord,
   type ClaimOutcome,
@@ -88,13 +88,7 @@ class ZookeeperCoordinator implements Coordinator {
           if (claimed) return { outcome: 'won', epoch: next };
         }
         const { view } = await membership.renew(connection, 'changes');
-        // An earlier try of ours whose answer was lost.
-        if (view.epoch === next && view.active?.incarnation === membership.self.incarnation) {
-          return { outcome: 'won', epoch: next };
-        }
-        // From here on no earlier try can succeed any more: the epoch that it expects is gone.
-        if (view.epoch !== expected) return { outcome: 'lost', view };
-        throw new TandemError('coordinator-unanswered', 'the claim found neither the expected epoch nor another one');
+        return settleClaim(view, expected, membership.self);
       });
     } catch (thrown) {
       return { outcome: 'unknown', cause: toError(thrown) };

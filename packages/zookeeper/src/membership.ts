@@ -4,6 +4,7 @@
 import type { Epoch, Member, View } from '@tandem/pair';
 import {
   backoff_ms,
+  News,
   pause,
   TandemError,
   toError,
@@ -43,7 +44,7 @@ export class Membership {
   #connection: Connection | undefined;
   #keeper: Promise<void> = Promise.resolve();
   /** Those who wait for a connection. */
-  readonly #waiting = new Set<() => void>();
+  readonly #opened = new News();
   /** Of our entry, once all writes that have been sent are done. */
   #entryVersion = 0;
   #known: PairState | undefined;
@@ -198,7 +199,7 @@ export class Membership {
     this.#newestRead = this.#reads;
     await this.renew(connection, 'always');
     this.#connection = connection;
-    for (const tell of this.#waiting) tell();
+    this.#opened.tell();
   }
 
   /** Has a connection at all times, trying for ever (L2). */
@@ -236,15 +237,7 @@ export class Membership {
   }
 
   async #nextConnection(until_ms: number): Promise<Connection | undefined> {
-    const given = new AbortController();
-    const tell = () => {
-      given.abort();
-    };
-    this.#waiting.add(tell);
-    this.#stop.signal.addEventListener('abort', tell);
-    await pause(this.#clock, until_ms - this.#clock.now_ms(), given.signal);
-    this.#waiting.delete(tell);
-    this.#stop.signal.removeEventListener('abort', tell);
+    await this.#opened.wait(this.#clock, until_ms, this.#stop.signal);
     return this.#connection;
   }
 

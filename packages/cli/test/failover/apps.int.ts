@@ -33,6 +33,17 @@ async function restart(stage: Stage, id: string): Promise<void> {
   await stage.start(id);
 }
 
+/** All apps under load, and one input among them that the moody one may not bear. @returns its number. */
+async function feedOneBad(stage: Stage): Promise<number> {
+  stage.feed('in').start(rate_per_s);
+  stage.feed('moods').start(rate_per_s);
+  for (const { name } of stage.apps) await stage.moreOutputs(50, name);
+  await stage.feed('moods').stop();
+  const n = await stage.feed('moods').appendOne('k0', { bad: true });
+  stage.feed('moods').start(rate_per_s);
+  return n;
+}
+
 async function findInput({ logs }: Stage, log: string, n: number): Promise<LogRecord> {
   for (let partition = 0; partition < partitions; partition++) {
     for await (const page of logs.read(log, partition)) {
@@ -82,12 +93,7 @@ onEachStack((stack) => {
       const passive = stage.other(active);
       const epoch = await stage.epoch();
       await setMood(String(stage.pair.process(active)?.pid));
-      stage.feed('in').start(rate_per_s);
-      stage.feed('moods').start(rate_per_s);
-      for (const { name } of stage.apps) await stage.moreOutputs(50, name);
-      await stage.feed('moods').stop();
-      const n = await stage.feed('moods').appendOne('k0', { bad: true });
-      stage.feed('moods').start(rate_per_s);
+      const n = await feedOneBad(stage);
       await stage.pair.waitActive({ not: active });
       for (const { name } of stage.apps) await stage.moreOutputs(50, name);
       expect(await stage.epoch()).toBe(epoch + 1);
@@ -110,12 +116,7 @@ onEachStack((stack) => {
         const active = await stage.ready();
         const passive = stage.other(active);
         await setMood('all');
-        stage.feed('in').start(rate_per_s);
-        stage.feed('moods').start(rate_per_s);
-        for (const { name } of stage.apps) await stage.moreOutputs(50, name);
-        await stage.feed('moods').stop();
-        const n = await stage.feed('moods').appendOne('k0', { bad: true });
-        stage.feed('moods').start(rate_per_s);
+        const n = await feedOneBad(stage);
         const bad = await findInput(stage, 'moods', n);
         for (const id of [active, passive]) {
           await hasFailed(stage, id);

@@ -8,6 +8,17 @@ import { outputLog } from './support/staged-apps.ts';
 
 const rate_per_s = 400;
 
+/** The other node takes over from the one that was stopped, which rejoins as the passive when it wakes. */
+async function expectOneSuccessor(stage: Stage, stopped: string, epoch: number): Promise<void> {
+  const successor = await stage.pair.waitActive({ not: stopped });
+  await stage.moreOutputs(200);
+  stage.pair.signal(stopped, 'SIGCONT');
+  expect(await stage.ready()).toBe(successor);
+  await stage.moreOutputs(100);
+  await stage.expectWhole(successor);
+  expect(await stage.epoch()).toBe(epoch + 1);
+}
+
 onEachStack((stack) => {
   const scenario = scenariosOn(() => Stage.open({ stack }));
 
@@ -18,13 +29,7 @@ onEachStack((stack) => {
         const active = await stage.underLoad({ rate_per_s, outputs: 100 });
         const epoch = await stage.epoch();
         stage.pair.signal(active, 'SIGSTOP');
-        const successor = await stage.pair.waitActive({ not: active });
-        await stage.moreOutputs(200);
-        stage.pair.signal(active, 'SIGCONT');
-        expect(await stage.ready()).toBe(successor);
-        await stage.moreOutputs(100);
-        await stage.expectWhole(successor);
-        expect(await stage.epoch()).toBe(epoch + 1);
+        await expectOneSuccessor(stage, active, epoch);
       }
     },
   );
@@ -49,13 +54,7 @@ describe('inside of a transaction, on PostgreSQL', () => {
       } finally {
         await release();
       }
-      const successor = await stage.pair.waitActive({ not: active });
-      await stage.moreOutputs(200);
-      stage.pair.signal(active, 'SIGCONT');
-      expect(await stage.ready()).toBe(successor);
-      await stage.moreOutputs(100);
-      await stage.expectWhole(successor);
-      expect(await stage.epoch()).toBe(epoch + 1);
+      await expectOneSuccessor(stage, active, epoch);
     },
   );
 
