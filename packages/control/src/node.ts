@@ -58,6 +58,9 @@ const headStart_ms = 50;
 /** Invited, a passive claims within some milliseconds; outputs wait no longer than this for one that does not. */
 const invitedHold_ms = 100;
 
+/** A process that is just ending may still let one connection in; the next probe finds it gone. Doubled each time. */
+const probeRetry_ms = 2;
+
 const notJoined = { status: 503, code: 'starting', detail: 'this node has not joined its pair yet; try again' };
 
 /** Starts a node. @throws TandemError `port-in-use`, or whatever keeps it from joining; everything is closed then. */
@@ -199,7 +202,7 @@ export class Node implements NodeHandle {
       self: this.#self,
       sessionTimeout_ms: coordinator.sessionTimeout_ms,
       probeClaimInterval_ms: 2 * coordinator.sessionTimeout_ms,
-      probeRetry_ms: 20,
+      probeRetry_ms,
       headStart_ms,
       switchoverLimit_ms: options.switchover.limit_ms,
       liveSync: options.stateSync.live,
