@@ -3,7 +3,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { positive, whole } from './arguments.ts';
 import { measureFaults } from './faults.ts';
 import { measureLatency } from './latency.ts';
-import { describeMachine } from './machine.ts';
+import { describeMachine, describeSteal, processorTime } from './machine.ts';
 import { measureIdle } from './idle.ts';
 import { measureOutage, outages, type Outage } from './outage.ts';
 import { measureQuiet } from './quiet.ts';
@@ -36,9 +36,11 @@ async function measure(common: Common, work: (stack: Stack) => Promise<object>):
     return;
   }
   const stack = await Stack.open(common.stack, common.client ?? 'native', progress);
+  const before = await processorTime();
   try {
     const result = await work(stack);
-    process.stdout.write(`${describeMachine(stack.systems)}\n${JSON.stringify(result)}\n`);
+    const steal = describeSteal(before, await processorTime());
+    process.stdout.write(`${describeMachine(stack.systems)}${steal}\n${JSON.stringify(result)}\n`);
     if (isWrong(result)) process.exitCode = 1;
   } finally {
     await stack.close();
