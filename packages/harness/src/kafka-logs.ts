@@ -22,6 +22,9 @@ export interface KafkaLogsOptions {
 /** Fetches without news after which what was committed has been read. */
 const quietFetches = 3;
 const fetchWait_ms = 50;
+/** Larger than any batch: one that does not fit is kept back for as long as another partition has something to give. */
+const partitionFetch_bytes = 4 << 20;
+const fetch_bytes = 64 << 20;
 /** How long another broker may have become the leader before that is noticed. */
 const leaderLook_ms = 1000;
 const readyLimit_ms = 15_000;
@@ -173,6 +176,8 @@ export class KafkaLogs implements Logs {
       groupId: `harness-${randomBytes(6).toString('hex')}`,
       readUncommitted: false,
       maxWaitTimeInMs: fetchWait_ms,
+      maxBytesPerPartition: partitionFetch_bytes,
+      maxBytes: fetch_bytes,
       allowAutoTopicCreation: false,
     });
     const last = new Map<number, number>();
@@ -183,7 +188,12 @@ export class KafkaLogs implements Logs {
     consumer.on(consumer.events.CRASH, ({ payload }) => {
       if (!payload.restart) fail(payload.error);
     });
-    const { FETCH } = consumer.events;
+    const { FETCH, GROUP_JOIN } = consumer.events;
+    consumer.on(GROUP_JOIN, ({ payload }) => {
+      const assigned = payload.memberAssignment[topic] ?? [];
+      const others = assigned.filter((partition) => options.only !== undefined && partition !== options.only);
+      if (others.length > 0) consumer.pause([{ topic, partitions: others }]);
+    });
     consumer.on(FETCH, ({ payload }) => options.onFetched?.(payload.nodeId));
     const eachBatch = ({ batch }: EachBatchPayload): Promise<void> => {
       const at_ms = performance.now();

@@ -112,6 +112,32 @@ describeWithStack(
       return { logs, dispose: () => logs.close() };
     });
 
+    it('are read to their end, however large the batches of this and of other partitions are', async () => {
+      const { bootstrap } = await sharedTestKafka();
+      const logs = new KafkaLogs({ bootstrap, prefix });
+      const kafka = new Kafka({ brokers: bootstrap.split(','), logLevel: logLevel.NOTHING });
+      const admin = kafka.admin();
+      const producer = kafka.producer();
+      const topic = logs.topic('large');
+      try {
+        await Promise.all([admin.connect(), producer.connect()]);
+        const configEntries = [{ name: 'max.message.bytes', value: '3000000' }];
+        await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: 3, configEntries }] });
+        // More than a consumer asks for by default, and more often than it takes to conclude that nothing comes.
+        for (let n = 0; n < 6; n++) {
+          const messages = [0, 1, 2].map((partition) => ({ partition, value: String(n).padEnd(1_200_000) }));
+          await producer.send({ topic, messages });
+        }
+        for (const partition of [2, 1, 0]) {
+          const read: number[] = [];
+          for await (const page of logs.read('large', partition)) read.push(...page.map(({ value }) => Number(value)));
+          expect(read).toEqual([0, 1, 2, 3, 4, 5]);
+        }
+      } finally {
+        await Promise.all([admin.disconnect(), producer.disconnect(), logs.close()]);
+      }
+    });
+
     it('do not show what a transaction has not committed, nor what it gave up', async () => {
       const { bootstrap } = await sharedTestKafka();
       const logs = new KafkaLogs({ bootstrap, prefix });

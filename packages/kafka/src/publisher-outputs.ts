@@ -29,6 +29,12 @@ export interface TopicPartitions {
 /** Kafka's default for `max.message.bytes`. */
 export const defaultLimit_bytes = 1_048_588;
 
+/**
+ * Consumers fetch 1 MiB of a partition at once by default, and are given a batch that is larger only when no other
+ * partition has anything for them. A record that is larger by itself goes alone.
+ */
+const fill_bytes = 1_000_000;
+
 class PartitionOutputs {
   /** Batches of this one, the first `used` of them filled. */
   readonly writers: BatchWriter[];
@@ -58,14 +64,15 @@ class PartitionOutputs {
 class TopicOutputs {
   readonly topic: string;
   readonly compression: 'none' | 'gzip';
-  readonly limit_bytes: number;
+  /** How far a batch is filled. */
+  readonly fill_bytes: number;
   readonly partitions: readonly PartitionOutputs[];
   readonly touched: number[] = [];
 
   constructor({ topic, partitions, compression, limit_bytes = defaultLimit_bytes }: SinkTopic, codec: Codec) {
     this.topic = topic;
     this.compression = compression;
-    this.limit_bytes = limit_bytes;
+    this.fill_bytes = Math.min(limit_bytes, fill_bytes);
     this.partitions = Array.from({ length: partitions }, () => new PartitionOutputs(codec));
   }
 }
@@ -109,7 +116,7 @@ export class Outputs {
       const topic = this.#topicOf(outputs.sink);
       const partition = partitionOf(topic, outputs.partition);
       count++;
-      if (partition.current.tryAdd(outputs, topic.limit_bytes)) continue;
+      if (partition.current.tryAdd(outputs, topic.fill_bytes)) continue;
       // A record that is too large all by itself is sent all the same: the broker decides, and compression may help.
       if (partition.current.count > 0) partition.begin();
       partition.current.add(outputs);
