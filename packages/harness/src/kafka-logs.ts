@@ -91,6 +91,9 @@ export class KafkaLogs implements Logs {
   async *read(log: string, partition: number): AsyncGenerator<readonly LogRecord[]> {
     const found: (readonly LogRecord[])[] = [];
     let quiet = 0;
+    // Where others go on writing it is never quiet.
+    const end = (await this.ends(log, partition + 1))[partition] ?? 0;
+    let seen = -1;
     let failure: Error | undefined;
     // News from other brokers says nothing of what this one has.
     let leader = await this.#leaderOf(log, partition);
@@ -101,6 +104,7 @@ export class KafkaLogs implements Logs {
       only: partition,
       onArrival: ({ records }) => {
         quiet = 0;
+        seen = records.at(-1)?.offset ?? seen;
         found.push(records);
       },
       onFailure: (error) => (failure = error),
@@ -110,7 +114,7 @@ export class KafkaLogs implements Logs {
       },
     });
     try {
-      while (quiet < quietFetches || found.length > 0) {
+      while (found.length > 0 || (quiet < quietFetches && seen < end - 1)) {
         if (failure !== undefined) throw failure;
         if (performance.now() - looked_ms > leaderLook_ms) {
           leader = await this.#leaderOf(log, partition);

@@ -80,6 +80,30 @@ function describeLogs(make: () => Promise<World>): void {
     expect(seen).toEqual(['15', '16', '17', '18', '19']);
   });
 
+  it('are read to an end while somebody goes on writing', async () => {
+    const { logs } = world;
+    const writer = await logs.writer('busy', 2);
+    let written = 0;
+    const write = async (): Promise<void> => {
+      for (let n = 0; n < 10; n++) writer.add(null, String(written++));
+      await writer.flush();
+    };
+    await write();
+    const before = written;
+    const over = new AbortController();
+    const writing = (async () => {
+      while (!over.signal.aborted) await write();
+    })();
+    const read = new Set<number>();
+    for (const partition of [0, 1]) {
+      for await (const page of logs.read('busy', partition)) for (const { value } of page) read.add(Number(value));
+    }
+    over.abort();
+    await writing;
+    await writer.close();
+    for (let n = 0; n < before; n++) expect(read).toContain(n);
+  });
+
   it('may be empty', async () => {
     const { logs } = world;
     await logs.create('empty', 2);
