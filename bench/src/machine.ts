@@ -9,18 +9,18 @@ export interface ProcessorTime {
   readonly stolen: number;
 }
 
-const fields = { user: 0, steal: 7 } as const;
+/** Of user, nice, system, idle, iowait, irq, softirq, steal; time of guests comes after them, counted in already. */
+const stealField = 7;
 
 /** From the text of /proc/stat; undefined where it is not Linux's. */
 export function processorTimeIn(stat: string): ProcessorTime | undefined {
   const [, line] = /^cpu +(.+)$/m.exec(stat) ?? [];
-  // Time of guests, after steal, is counted in the user's already.
   const ticks = line
     ?.split(/ +/)
-    .slice(fields.user, fields.steal + 1)
+    .slice(0, stealField + 1)
     .map(Number);
-  if (ticks?.length !== fields.steal + 1 || ticks.some(Number.isNaN)) return undefined;
-  return { all: ticks.reduce((sum, one) => sum + one, 0), stolen: ticks[fields.steal] ?? 0 };
+  if (ticks?.length !== stealField + 1 || ticks.some(Number.isNaN)) return undefined;
+  return { all: ticks.reduce((sum, one) => sum + one, 0), stolen: ticks[stealField] ?? 0 };
 }
 
 export async function processorTime(): Promise<ProcessorTime | undefined> {

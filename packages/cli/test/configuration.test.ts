@@ -49,13 +49,13 @@ test('an ISO time is a place to start from', () => {
   expect(parse(text).apps[0]?.sources['orders']?.startFrom).toEqual({ time_ms: Date.UTC(2026, 0, 31, 12) });
 });
 
-describe('environment', () => {
-  test('pings of a short session come more often, unless they are configured', () => {
-    const short = goodConfiguration.replace('postgres: {}', 'postgres: { sessionTimeout: 500ms }');
-    expect(parse(short).link).toEqual({ ping_ms: 125 });
-    expect(parse(`${short}link: { ping: 50ms }\n`).link).toEqual({ ping_ms: 50 });
-  });
+test('pings of a short session come more often, unless they are configured', () => {
+  const short = goodConfiguration.replace('postgres: {}', 'postgres: { sessionTimeout: 500ms }');
+  expect(parse(short).link).toEqual({ ping_ms: 125 });
+  expect(parse(`${short}link: { ping: 50ms }\n`).link).toEqual({ ping_ms: 50 });
+});
 
+describe('environment', () => {
   test('references stand for values, in flow mappings, inside text and in quotes', () => {
     const text = edited(
       '{ id: a, listen: 127.0.0.1:7070 }',

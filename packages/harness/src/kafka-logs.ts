@@ -193,16 +193,18 @@ export class KafkaLogs implements Logs {
       if (!payload.restart) fail(payload.error);
     });
     const { FETCH, GROUP_JOIN } = consumer.events;
-    consumer.on(GROUP_JOIN, ({ payload }) => {
-      const assigned = payload.memberAssignment[topic] ?? [];
-      const others = assigned.filter((partition) => options.only !== undefined && partition !== options.only);
-      if (others.length > 0) consumer.pause([{ topic, partitions: others }]);
-    });
+    const { only } = options;
+    if (only !== undefined) {
+      consumer.on(GROUP_JOIN, ({ payload }) => {
+        const others = payload.memberAssignment[topic]?.filter((partition) => partition !== only) ?? [];
+        consumer.pause([{ topic, partitions: others }]);
+      });
+    }
     consumer.on(FETCH, ({ payload }) => options.onFetched?.(payload.nodeId));
     const eachBatch = ({ batch }: EachBatchPayload): Promise<void> => {
       const at_ms = performance.now();
       const { partition } = batch;
-      if (options.only !== undefined && partition !== options.only) return Promise.resolve();
+      if (only !== undefined && partition !== only) return Promise.resolve();
       const records: LogRecord[] = [];
       for (const { key, value, offset: text } of batch.messages) {
         const offset = Number(text);

@@ -71,7 +71,6 @@ const closeLimit_ms = 500;
 interface Opening {
   readonly epoch: Epoch;
   readonly producer: Producer;
-  hasPublished: boolean;
   reading: Promise<void> | undefined;
   /** What is stored: read once after the fence, and moved by nobody else from then on. */
   stored: { readonly epoch: Epoch | undefined; readonly positions: Map<TaskId, Position> } | undefined;
@@ -111,10 +110,7 @@ export class KafkaPublisher implements Publisher {
   }
 
   get warning(): string | undefined {
-    if (!this.#rivals.isThere(this.#cluster.clock.now_ms())) return undefined;
-    const { pair, app } = this.#options.scope;
-    const where = this.#cluster.brokers.join(', ');
-    return `somebody else publishes as pair '${pair}', app '${app}' to Kafka at ${where}: another pair of that name with another coordinator. Give one of them another name (pair), or both nodes the same coordinator`;
+    return this.#rivals.isThere(this.#cluster.clock.now_ms()) ? this.#rivalText() : undefined;
   }
 
   async layout(): Promise<readonly SinkLayout[]> {
@@ -127,10 +123,11 @@ export class KafkaPublisher implements Publisher {
 
   async prepare(example?: OutputBatch): Promise<void> {
     // The opening before is over. Before anything is waited for: an open may come meanwhile.
-    const hasPublished = this.#opening?.hasPublished === true;
+    const { epoch, stored } = this.#opening ?? {};
     this.#letGo();
-    if (hasPublished) {
-      // All is warm, and a successor is opening just now: nothing is sent but what being asked back would wait for.
+    if (epoch !== undefined && stored?.epoch === epoch) {
+      // It has published. All is warm, and a successor is opening just now: nothing is sent but what being asked back
+      // would wait for.
       this.#rehearsalsLeft = 0;
       await this.#tail.readOn(this.#settings.readLimit_ms);
       return;
@@ -171,7 +168,7 @@ export class KafkaPublisher implements Publisher {
         purpose: 'requests',
       });
       await producer.open(this.#settings.openLimit_ms);
-      const opening: Opening = { epoch, producer, hasPublished: false, reading: undefined, stored: undefined };
+      const opening: Opening = { epoch, producer, reading: undefined, stored: undefined };
       this.#opening = opening;
       // While the epoch is being verified.
       const reading = this.#read(opening);
@@ -294,7 +291,6 @@ export class KafkaPublisher implements Publisher {
     switch (done.outcome) {
       case 'published':
         opening.stored = { epoch: opening.epoch, positions: moved };
-        opening.hasPublished = true;
         this.#rivals.published({ epoch: opening.epoch, positions: moved });
         // Otherwise it was given up meanwhile.
         if (this.#opening === opening) this.#groupOffsets.note(moved);
@@ -333,7 +329,9 @@ export class KafkaPublisher implements Publisher {
     opening.reading ??= this.#tail.catchUp(this.#settings.readLimit_ms).then(
       (record) => {
         opening.stored = { epoch: record?.epoch, positions: new Map(record?.positions) };
-        if (this.#rivals.isToBeTold(record, opening.epoch, this.#cluster.clock.now_ms())) this.#tellOfRival();
+        if (!this.#rivals.isToBeTold(record, opening.epoch, this.#cluster.clock.now_ms())) return;
+        const { scope, log } = this.#options;
+        log('warn', this.#rivalText(), { transactionalId: transactionalIdOf(scope) });
       },
       (thrown: unknown) => {
         opening.reading = undefined;
@@ -343,9 +341,10 @@ export class KafkaPublisher implements Publisher {
     return opening.reading;
   }
 
-  #tellOfRival(): void {
-    const { scope, log } = this.#options;
-    log('warn', this.warning ?? '', { transactionalId: transactionalIdOf(scope) });
+  #rivalText(): string {
+    const { pair, app } = this.#options.scope;
+    const where = this.#cluster.brokers.join(', ');
+    return `somebody else publishes as pair '${pair}', app '${app}' to Kafka at ${where}: another pair of that name with another coordinator. Give one of them another name (pair), or both nodes the same coordinator`;
   }
 
   #notOpened(thrown: unknown): OpenOutcome {

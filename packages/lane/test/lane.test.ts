@@ -190,7 +190,7 @@ describe('publishing', () => {
     const lane = made.start();
     await lane.startAt();
     await lane.goLive(1, genesis);
-    made.sinks.open({ pair: 'test', app: 'running', lane: 0, lanes: 1, tasks: [] }, asEpoch(1), undefined);
+    made.openElsewhere(1);
     made.feed(0, upTo(10));
     await lane.until(() => lane.all('verify-please').length === 2, 'a question before it opens again');
     lane.verify(1);
@@ -207,7 +207,7 @@ describe('publishing', () => {
     const lane = made.start();
     await lane.startAt();
     await lane.goLive(1, genesis);
-    made.sinks.open({ pair: 'test', app: 'running', lane: 0, lanes: 1, tasks: [] }, asEpoch(2), undefined);
+    made.openElsewhere(2);
     made.feed(0, upTo(10));
     expect(await lane.heard('superseded')).toMatchObject({ byEpoch: 2 });
     lane.verify(1);

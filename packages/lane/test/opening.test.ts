@@ -1,5 +1,4 @@
 // Opening a publisher when the way there is not smooth: connections that hang, answers that come late.
-import { asEpoch } from '@tandem/pair';
 import { runningOutputs } from './support/apps.ts';
 import type { World } from './support/memory-lane.ts';
 import { genesis, upTo, worldsOfThisFile } from './support/worlds.ts';
@@ -113,7 +112,7 @@ describe('a publisher that was fenced', () => {
     await lane.startAt();
     await lane.goLive(1, genesis);
     // The successor's fence knows no epochs: nothing in its answer says that somebody newer has opened.
-    made.sinks.open({ pair: 'test', app: 'running', lane: 0, lanes: 1, tasks: [] }, asEpoch(1), undefined);
+    made.openElsewhere(1);
     made.feed(0, upTo(10));
     await lane.until(() => lane.all('verify-please').length === 2, 'a question before it opens again');
     await turns(20);

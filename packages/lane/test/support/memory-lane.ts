@@ -87,6 +87,11 @@ export class World {
     return this.system('memory').sinks;
   }
 
+  /** Somebody else opens the publisher of the app 'running', and so fences whoever had it open. */
+  openElsewhere(epoch: number): void {
+    this.sinks.open({ pair: 'test', app: 'running', lane: 0, lanes: 1, tasks: [] }, asEpoch(epoch), undefined);
+  }
+
   feed(partition: number, values: readonly unknown[], key = 'k'): void {
     this.input.append(
       partition,
