@@ -1,6 +1,15 @@
 // Two nodes that find each other: at the same moment, with a broken stream, with other code, with another token.
 import { CuttingProxy } from './support/cutting-proxy.ts';
-import { appWhen, eventually, expectedOutputs, isInSync, isLive, Stage, type RunningNode } from './support/stage.ts';
+import {
+  appWhen,
+  eventually,
+  expectedOutputs,
+  isInSync,
+  isLive,
+  Stage,
+  untilWithoutTroubles,
+  type RunningNode,
+} from './support/stage.ts';
 
 jest.setTimeout(90_000);
 
@@ -59,10 +68,7 @@ it('a node with other code ends and says so; the active is undisturbed', async (
   expect(await stage.outputs('other-code')).toEqual(expectedOutputs(100));
   const { role, epoch } = await active.node();
   expect([role, epoch]).toEqual(['active', 1]);
-  // What a lane tells of itself may be a moment old: from before its source was connected.
-  await eventually('the active is without troubles', async () =>
-    (await active.node()).troubles.length === 0 ? true : undefined,
-  );
+  await untilWithoutTroubles(active);
 });
 
 it('a snapshot that breaks off half-way is not used; the next ones are asked for soon, not after the long retry', async () => {
@@ -127,5 +133,5 @@ it('a node with another token says so in its status and once in its log, without
   expect(troubles[1]).toMatch(/^app totals: no snapshot from .*: the bearer token is not the one of this node$/);
   expect(passive.logged('no link to the active')).toHaveLength(1);
   expect(JSON.stringify([troubles, passive.log, active.log])).not.toMatch(/right-token|wrong-token-of-b/);
-  expect((await active.node()).troubles).toEqual([]);
+  await untilWithoutTroubles(active);
 });

@@ -1,6 +1,14 @@
 // A node and the revisions it finds: damaged ones, missing ones, and those of other code.
 import { DatabaseProxy } from './support/database-proxy.ts';
-import { appWhen, eventually, expectedOutputs, isLive, Stage, type RunningNode } from './support/stage.ts';
+import {
+  appWhen,
+  eventually,
+  expectedOutputs,
+  isLive,
+  Stage,
+  untilWithoutTroubles,
+  type RunningNode,
+} from './support/stage.ts';
 
 jest.setTimeout(60_000);
 
@@ -193,7 +201,7 @@ it('goes on publishing while the snapshot store is away, says so, and stores rev
     ({ persistence }) =>
       persistence.lastError === null && Number(persistence.lastRevision) > Number(before.lastRevision),
   );
-  expect((await node.node()).troubles).toEqual([]);
+  await untilWithoutTroubles(node);
   expect(await stage.outputs(pair)).toEqual(expectedOutputs(200));
 });
 

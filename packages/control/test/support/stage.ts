@@ -322,5 +322,14 @@ export function appWhen(node: RunningNode, fits: (app: AppReport) => boolean, na
   });
 }
 
+/** What a lane tells of itself may be a moment old: from before its source was connected. */
+export async function untilWithoutTroubles(node: RunningNode): Promise<void> {
+  await eventually('a node without troubles', async () => {
+    const { troubles } = await node.node();
+    if (troubles.length > 0) throw new Error(troubles.join('; '));
+    return true;
+  });
+}
+
 export const isLive = (app: AppReport): boolean => app.output === 'live';
 export const isInSync = (app: AppReport): boolean => app.condition === 'in-sync';
