@@ -80,7 +80,7 @@ export function createMetrics(collect: () => MetricsInput | Promise<MetricsInput
   const fillers = [nodeSeries(series), appSeries(series), taskSeries(series), laneSeries(series)];
   const names = series.names();
   // By default the lag of the event loop is sampled 100 times a second, much of what an idle node does at all.
-  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 50 });
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 });
 
   const scrape = async (): Promise<{ contentType: string; body: string }> => {
     const input = await collect();

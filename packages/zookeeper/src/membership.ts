@@ -1,6 +1,7 @@
 // A member's presence: keeps a session and a connection, renews its entry, reads views, and tells the listener what
-// it learns. A renewal is a write of our own entry followed on the same connection by reads of the pair's state: it
-// goes by way of the leader, proves that the session lives, and makes the reads as new as itself.
+// it learns. A renewal is a write of our own entry: it goes by way of the leader and proves that the session lives. Once
+// per session time-out, and whenever something may have changed, the pair's state is read after it on the same
+// connection, which makes the reads as new as the write.
 import type { Epoch, Member, View } from '@tandem/pair';
 import {
   backoff_ms,
@@ -21,6 +22,8 @@ import { register } from './registration.ts';
 import { Session, type SessionOptions } from './session.ts';
 import type { Access, Znodes } from './znodes.ts';
 
+const beatsPerSession = 4;
+
 /** The first time includes making the znodes. */
 const leastJoinLimit_ms = 5000;
 
@@ -31,6 +34,12 @@ export interface MembershipOptions extends SessionOptions {
 }
 
 type Tell = 'always' | 'changes';
+
+interface Renewal {
+  /** The write is done. */
+  readonly confirmed: Promise<void>;
+  readonly sentAt_ms: number;
+}
 
 export class Membership {
   readonly self: Member;
@@ -55,6 +64,7 @@ export class Membership {
   #refreshQueued = false;
   #trouble = 'no answer';
   #beatTimer: Timer | undefined;
+  #beats = 0;
 
   constructor(self: Member, listener: CoordinatorListener, options: MembershipOptions) {
     this.self = self;
@@ -129,23 +139,8 @@ export class Membership {
 
   /** Writes our entry and reads the state of the pair after it; tells the listener. */
   async renew(connection: Connection, tell: Tell): Promise<PairState> {
-    const { znodes, access } = this.#options;
-    const path = znodes.member(this.self.node);
-    const sentAt_ms = this.#clock.now_ms();
-    const beat = connection.change(
-      [{ step: 'set', path, text: memberText(this.self), version: this.#entryVersion }],
-      access.own,
-    );
-    this.#entryVersion += 1;
-    const confirmed = beat.then((outcome) => {
-      if (outcome !== 'done') {
-        // Our entry is gone or another process has our node id: entering again finds out which.
-        const displaced = new TandemError('member-displaced', `${path} is not ours any more`);
-        connection.destroy(displaced);
-        throw displaced;
-      }
-    });
-    const [state] = await Promise.all([this.#read(connection, tell, { confirmed, sentAt_ms }), confirmed]);
+    const renewal = this.#renewEntry(connection);
+    const [state] = await Promise.all([this.#read(connection, tell, renewal), renewal.confirmed]);
     return state;
   }
 
@@ -244,10 +239,10 @@ export class Membership {
   // --- what the listener hears
 
   #scheduleBeat(): void {
-    this.#beatTimer = this.#clock.after(this.#sessionTimeout_ms / 4, () => {
+    this.#beatTimer = this.#clock.after(this.#sessionTimeout_ms / beatsPerSession, () => {
       const connection = this.#connection;
       if (connection !== undefined) {
-        this.renew(connection, 'changes').catch((thrown: unknown) => {
+        this.#beat(connection).catch((thrown: unknown) => {
           this.#trouble = toError(thrown).message;
         });
       }
@@ -255,12 +250,41 @@ export class Membership {
     });
   }
 
+  /** Changes are told by watches; now and then the state is read all the same. */
+  async #beat(connection: Connection): Promise<void> {
+    this.#beats += 1;
+    if (this.#beats % beatsPerSession === 0) {
+      await this.renew(connection, 'changes');
+      return;
+    }
+    const { confirmed, sentAt_ms } = this.#renewEntry(connection);
+    await confirmed;
+    // Authority that is lost ends the connection: it comes back with the next one, after a read.
+    if (this.#connection === connection) this.#authority.confirm(sentAt_ms, this.#sessionTimeout_ms);
+  }
+
+  #renewEntry(connection: Connection): Renewal {
+    const { znodes, access } = this.#options;
+    const path = znodes.member(this.self.node);
+    const sentAt_ms = this.#clock.now_ms();
+    const beat = connection.change(
+      [{ step: 'set', path, text: memberText(this.self), version: this.#entryVersion }],
+      access.own,
+    );
+    this.#entryVersion += 1;
+    const confirmed = beat.then((outcome) => {
+      if (outcome !== 'done') {
+        // Our entry is gone or another process has our node id: entering again finds out which.
+        const displaced = new TandemError('member-displaced', `${path} is not ours any more`);
+        connection.destroy(displaced);
+        throw displaced;
+      }
+    });
+    return { confirmed, sentAt_ms };
+  }
+
   /** Watches are set again with every read; those that fired unheard are made up for by the next renewal. */
-  async #read(
-    connection: Connection,
-    tell: Tell,
-    renewal?: { readonly confirmed: Promise<void>; readonly sentAt_ms: number },
-  ): Promise<PairState> {
+  async #read(connection: Connection, tell: Tell, renewal?: Renewal): Promise<PairState> {
     this.#reads += 1;
     const number = this.#reads;
     const state = await readPairState(connection, this.#options.znodes, {
