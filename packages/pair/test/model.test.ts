@@ -11,17 +11,20 @@ function property(
   options: Partial<WorldOptions>,
 ): fc.IProperty<[readonly Parameters<typeof runMoments>[1][number][], number]> {
   return fc.property(moments, seeds, (happenings, seed) => {
-    const toy = new ToyWorld({
-      nodes: ['a', 'b'],
-      apps: ['orders'],
-      fence: 'by-open',
-      liveSync: true,
-      step,
-      laneMistake: 'none',
-      ...options,
-      seed,
-    });
-    runMoments(toy, happenings);
+    runMoments(makeWorld(options, seed), happenings);
+  });
+}
+
+function makeWorld(options: Partial<WorldOptions>, seed: number): ToyWorld {
+  return new ToyWorld({
+    nodes: ['a', 'b'],
+    apps: ['orders'],
+    fence: 'by-open',
+    liveSync: true,
+    step,
+    laneMistake: 'none',
+    ...options,
+    seed,
   });
 }
 
@@ -36,6 +39,16 @@ describe('the protocol under faults', () => {
     ['one node alone', { nodes: ['a'] }, 40],
   ])('holds for %s', (_, options, numRuns) => {
     fc.assert(property(options), { numRuns });
+  });
+
+  it('holds where an opening got lost and is tried again on what the node itself remembers: the older one has not been fenced', () => {
+    const toy = makeWorld({ nodes: ['a', 'b', 'c'] }, 571691266);
+    runMoments(toy, [
+      { wait_ms: 200, inputs: 0, fault: { do: 'pause', node: 'b' } },
+      { wait_ms: 0, inputs: 0, fault: { do: 'lose', share: 0.4 } },
+      { wait_ms: 0, inputs: 0, fault: { do: 'hang-blind', node: 'a', app: 'alerts' } },
+    ]);
+    expect(toy.transcript.join('\n')).toMatch(/c: verify-answered .*outcome=unanswered -> verified/);
   });
 });
 

@@ -106,6 +106,7 @@ export class ToyLane {
     if (epoch !== this.epoch) return;
     if (this.phase === 'asking-again') this.open(epoch);
     if (this.phase !== 'verifying') return;
+    this.sink.onVerified(epoch);
     this.phase = 'reading-back';
     const { attempt } = this;
     this.ask(

@@ -164,7 +164,6 @@ export class ToyProcess {
         this.verify(effect);
         return;
       case 'verified':
-        world.sink(effect.app).onVerified(effect.epoch);
         this.lane(effect.app).verified(effect.epoch);
         return;
       case 'restore':
