@@ -18,6 +18,9 @@ export class ToyCoordinator {
   private readonly unwatched = new Set<string>();
   private readonly missedView = new Set<ToyProcess>();
   private readonly toldLost = new Set<string>();
+  private views = 0;
+  /** Of the newest view that a process has heard of: what an older one says is no longer news. */
+  private readonly heardView = new Map<ToyProcess, number>();
 
   constructor(world: ToyWorld) {
     this.world = world;
@@ -96,12 +99,7 @@ export class ToyCoordinator {
   readView(process: ToyProcess): void {
     this.ask(
       process,
-      () => {
-        const view = this.view();
-        return () => {
-          process.dispatch({ type: 'view-changed', view });
-        };
-      },
+      () => this.viewFor(process),
       () => undefined,
     );
   }
@@ -181,10 +179,18 @@ export class ToyCoordinator {
     this.missedView.add(process);
     if (!this.reaches(process) || this.unwatched.has(process.member.node)) return;
     this.missedView.delete(process);
+    this.world.after(this.world.latency_ms(), process, this.viewFor(process));
+  }
+
+  /** What there is now, to be told later. */
+  private viewFor(process: ToyProcess): () => void {
     const view = this.view();
-    this.world.after(this.world.latency_ms(), process, () => {
+    const number = ++this.views;
+    return () => {
+      if (number < (this.heardView.get(process) ?? 0)) return;
+      this.heardView.set(process, number);
       process.dispatch({ type: 'view-changed', view });
-    });
+    };
   }
 
   private endSessions(isOver: (session: Session) => boolean): void {

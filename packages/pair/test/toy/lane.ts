@@ -13,6 +13,8 @@ export interface ToySnapshot {
 const noKey = Buffer.alloc(0);
 const inputsPerPump = 25;
 const outputsPerBatch = 20;
+/** A request to the sink that has no answer by then is ended. */
+const answerLimit_ms = 300;
 
 export class ToyLane {
   private readonly process: ToyProcess;
@@ -79,7 +81,8 @@ export class ToyLane {
     this.epoch = epoch;
     this.phase = 'opening';
     const attempt = ++this.attempt;
-    const wait_ms = unfencedFrom_ms - world.now_ms;
+    // What is under way comes to its end first: nothing else would keep it from arriving after what comes now.
+    const wait_ms = Math.max(unfencedFrom_ms - world.now_ms, this.isPublishing ? 1 : 0);
     if (wait_ms > 0 && world.options.fence === 'none' && world.options.laneMistake !== 'opens-without-waiting') {
       world.after(wait_ms, this.process, () => {
         if (attempt === this.attempt) this.open(epoch);
@@ -185,14 +188,14 @@ export class ToyLane {
   }
 
   /**
-   * Without authority a process that runs ends its requests. What one that does not run any more has sent is on its
-   * way for no longer than a third of the session time-out.
+   * Without authority a process that runs ends its requests, and those that were not answered in time. What one that
+   * does not run any more has sent is on its way for no longer than a third of the session time-out.
    */
   private arrives(sentAt_ms: number): boolean {
     const { world, isRunning } = this.process;
     if (world.options.fence !== 'none') return true;
-    if (world.now_ms - sentAt_ms >= timing.sessionTimeout_ms / 3) return false;
-    return !isRunning || this.hasAuthority();
+    const age_ms = world.now_ms - sentAt_ms;
+    return isRunning ? age_ms < answerLimit_ms && this.hasAuthority() : age_ms < timing.sessionTimeout_ms / 3;
   }
 
   /** Fenced, or the outcome is unknown: steps 2 to 7 again, never on from memory. */
@@ -230,7 +233,7 @@ export class ToyLane {
       isOver = true;
       onAnswer(given);
     };
-    world.after(300, this.process, () => {
+    world.after(answerLimit_ms, this.process, () => {
       answer(undefined);
     });
     if (world.isLost()) return;
