@@ -2,3 +2,4 @@ export { MemoryCoordination, MemoryCoordinator, type MemoryCoordinationOptions }
 export { MemoryRevisions } from './snapshot-store.ts';
 export { MemoryPublisher, MemorySinks, type MemorySinksOptions } from './publisher.ts';
 export { MemoryLog, MemorySource, type MemoryLogOptions, type MemoryRecord } from './source-log.ts';
+export { SimulatedProcess, VirtualTime, type ProcessState } from './virtual-time.ts';
