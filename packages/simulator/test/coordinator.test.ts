@@ -84,8 +84,7 @@ describe('a memory coordination', () => {
             if (what === 'cut') client.cut();
             if (what === 'heal') client.heal();
             if (what === 'lose') client.loseNextAnswer();
-            const until_ms = clock.now_ms() + pause_ms;
-            while (clock.now_ms() < until_ms) await clock.step(until_ms);
+            await clock.time.runUntil(clock.now_ms() + pause_ms);
           }
           await clock.settle(Promise.all(pending));
           for (const client of clients) client.kill();

@@ -130,7 +130,7 @@ export class Membership {
       this.#refreshQueued = false;
       const connection = this.#connection;
       if (connection === undefined) return;
-      // Whatever goes wrong goes wrong with the connection, or is done again by the next renewal.
+      // Whatever goes wrong goes wrong with the connection, or is done again by the next read.
       this.#read(connection, 'changes').catch((thrown: unknown) => {
         this.#trouble = toError(thrown).message;
       });
@@ -283,7 +283,7 @@ export class Membership {
     return { confirmed, sentAt_ms };
   }
 
-  /** Watches are set again with every read; those that fired unheard are made up for by the next renewal. */
+  /** Watches are set again with every read; those that fired unheard are made up for by the next one. */
   async #read(connection: Connection, tell: Tell, renewal?: Renewal): Promise<PairState> {
     this.#reads += 1;
     const number = this.#reads;
