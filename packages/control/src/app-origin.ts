@@ -7,7 +7,6 @@ import { Restoring } from './app-restore.ts';
 import type { AppHost } from './app.ts';
 import type { LaneGroup } from './lane-group.ts';
 import type { AppOptions } from './options.ts';
-import { fetchSnapshot } from './peer-http.ts';
 import { StateTries } from './state-tries.ts';
 import { StoredContent } from './stored-content.ts';
 
@@ -251,7 +250,7 @@ export class AppOrigin {
     const until_ms = clock.now_ms() + stateSync.retry_ms;
     while (run === this.#run) {
       try {
-        return await fetchSnapshot(peer.address, this.#host.name, node.token);
+        return await this.#host.parts.network.snapshot(peer.address, this.#host.name, node.token);
       } catch (thrown) {
         const code = thrown instanceof TandemError ? thrown.code : undefined;
         if (code === 'app-failed') return 'failed';
@@ -329,7 +328,7 @@ export class AppOrigin {
     const restoring = new Restoring(group, ++this.#begun);
     this.#restoring = restoring;
     try {
-      await restoring.run(content, {
+      await restoring.run(this.#host.parts.unpack(content), {
         pair: options.pair,
         app: name,
         appVersion: app.description.version,

@@ -1,7 +1,5 @@
-// Puts a snapshot into the lanes of an app: unpacks, checks, and hands every task's frames to the lane that runs it.
-import { Readable } from 'node:stream';
-import { createGunzip } from 'node:zlib';
-import { TandemError, toError } from '@tandem/ports';
+// Puts a snapshot into the lanes of an app: checks it, and hands every task's frames to the lane that runs it.
+import { TandemError } from '@tandem/ports';
 import {
   bufferSize_bytes,
   checkHeader,
@@ -92,14 +90,14 @@ export class Restoring {
   }
 
   /**
-   * Resolves when all of it has been handed over and checked; the lanes answer `restored` after that.
+   * Takes it unpacked. Resolves when all of it has been handed over and checked; the lanes answer `restored` after that.
    * @throws TandemError or SnapshotError saying why this snapshot cannot be used; another may be tried.
    */
   async run(content: AsyncIterable<Uint8Array>, expected: ExpectedSnapshot): Promise<void> {
     this.#group.post({ type: 'restore-begin', run: this.#run });
     const reader = new FrameReader('whole');
     const laneOfTask = new Map<number, LaneFeed>();
-    for await (const bytes of gunzip(content)) {
+    for await (const bytes of content) {
       for (const frame of reader.push(bytes)) {
         if (this.#abandoned !== undefined) throw this.#abandoned;
         await this.#take(frame, expected, laneOfTask);
@@ -131,26 +129,5 @@ export class Restoring {
       laneOfTask.set(frame.task, feed);
     }
     await laneOfTask.get(frame.task)?.add(frame);
-  }
-}
-
-/** Unpacked pieces; an error of either side is thrown as one line. */
-async function* gunzip(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
-  const source = Readable.from(content, { objectMode: false });
-  const unpacked = createGunzip({ chunkSize: bufferSize_bytes });
-  source.on('error', (error) => unpacked.destroy(error));
-  source.pipe(unpacked);
-  try {
-    for await (const piece of unpacked) yield piece as Uint8Array;
-  } catch (thrown) {
-    const error = toError(thrown) as NodeJS.ErrnoException;
-    if (error.code === 'Z_BUF_ERROR')
-      throw new TandemError('snapshot-truncated', 'snapshot is cut off: use another one', { cause: error });
-    if (error.code?.startsWith('Z_') === true)
-      throw new TandemError('snapshot-corrupt', 'snapshot is damaged: it cannot be unpacked', { cause: error });
-    throw error;
-  } finally {
-    source.destroy();
-    unpacked.destroy();
   }
 }

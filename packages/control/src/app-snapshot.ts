@@ -2,8 +2,8 @@
 import type { FromLane, PositionTexts } from '@tandem/lane';
 import { toError } from '@tandem/ports';
 import { joinSnapshot, type SnapshotHeader } from '@tandem/snapshot';
-import { Compressor } from './compressor.ts';
 import type { LaneGroup } from './lane-group.ts';
+import type { Compression } from './node-parts.ts';
 
 /** Chunks that one lane may have sent and we have not passed on. */
 const creditPerLane = 4;
@@ -13,16 +13,18 @@ export class SnapshotTaking {
   readonly #group: LaneGroup;
   readonly #id: number;
   readonly #header: SnapshotHeader;
+  readonly #createCompression: () => Compression;
   readonly #arrived: { readonly lane: number; readonly frames: ArrayBuffer }[] = [];
   readonly #positions: Record<string, string> = {};
   #lanesLeft: number;
   #failure: Error | undefined;
   #wake: () => void = () => undefined;
 
-  constructor(group: LaneGroup, id: number, header: SnapshotHeader) {
+  constructor(group: LaneGroup, id: number, header: SnapshotHeader, createCompression: () => Compression) {
     this.#group = group;
     this.#id = id;
     this.#header = header;
+    this.#createCompression = createCompression;
     this.#lanesLeft = group.size;
   }
 
@@ -53,13 +55,13 @@ export class SnapshotTaking {
   /** The bytes; may be iterated once. Leaving early lets the lanes drop their cuts. */
   async *stream(): AsyncGenerator<Uint8Array, void, undefined> {
     this.#group.post({ type: 'snapshot-please', id: this.#id, credit: creditPerLane });
-    const compressor = new Compressor();
+    const compression = this.#createCompression();
     let complete = false;
     try {
-      yield* joinSnapshot(this.#header, this.#pieces(), (piece) => compressor.compress(piece));
+      yield* joinSnapshot(this.#header, this.#pieces(), (piece) => compression.compress(piece));
       complete = true;
     } finally {
-      await compressor.close();
+      await compression.close();
       if (!complete) this.#group.post({ type: 'snapshot-cancel', id: this.#id });
     }
   }

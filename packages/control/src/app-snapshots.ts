@@ -4,6 +4,7 @@ import type { Clock } from '@tandem/ports';
 import type { SnapshotHeader } from '@tandem/snapshot';
 import { SnapshotTaking } from './app-snapshot.ts';
 import type { LaneGroup } from './lane-group.ts';
+import type { Compression } from './node-parts.ts';
 
 export interface SnapshotCounts {
   readonly taken: number;
@@ -17,16 +18,23 @@ export class AppSnapshots {
   /** The lanes, while their state can be vouched for (S8). @throws TandemError that says why it cannot be. */
   readonly #vouched: () => LaneGroup;
   readonly #header: () => SnapshotHeader;
+  readonly #createCompression: () => Compression;
   #current: SnapshotTaking | undefined;
   /** A store has one cut at a time. */
   #queue: Promise<unknown> = Promise.resolve();
   #number = 0;
   #counts: SnapshotCounts = { taken: 0, failed: 0, lastTook_ms: undefined };
 
-  constructor(clock: Clock, vouched: () => LaneGroup, header: () => SnapshotHeader) {
+  constructor(
+    clock: Clock,
+    vouched: () => LaneGroup,
+    header: () => SnapshotHeader,
+    createCompression: () => Compression,
+  ) {
     this.#clock = clock;
     this.#vouched = vouched;
     this.#header = header;
+    this.#createCompression = createCompression;
   }
 
   get counts(): SnapshotCounts {
@@ -56,7 +64,7 @@ export class AppSnapshots {
     let complete = false;
     try {
       await turn;
-      const taking = new SnapshotTaking(this.#vouched(), ++this.#number, this.#header());
+      const taking = new SnapshotTaking(this.#vouched(), ++this.#number, this.#header(), this.#createCompression);
       this.#current = taking;
       yield* taking.stream();
       complete = true;

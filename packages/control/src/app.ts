@@ -8,11 +8,13 @@ import { mayRestartCure } from './app-cure.ts';
 import { AppOrigin, type OpenRequest, type RestoreFrom } from './app-origin.ts';
 import { AppSnapshots, type SnapshotCounts } from './app-snapshots.ts';
 import { LaneGroup } from './lane-group.ts';
+import type { NodeParts } from './node-parts.ts';
 import type { AppOptions, NodeOptions } from './options.ts';
 
 /** What an app needs of the node it runs on. */
 export interface AppHost {
   readonly options: NodeOptions;
+  readonly parts: NodeParts;
   readonly coordinator: Coordinator;
   readonly store: SnapshotStore;
   raise(event: PairEvent): void;
@@ -84,6 +86,7 @@ export class NodeApp {
         epoch: host.epoch() ?? null,
         takenAt_ms: clock.wall_ms(),
       }),
+      () => host.parts.createCompression(),
     );
   }
 
@@ -128,7 +131,12 @@ export class NodeApp {
     this.#group = new LaneGroup(
       this.options.bundle,
       this.options.lanes,
-      { clock, answerLimit_ms: lane.answerLimit_ms, heapLimit_bytes: lane.heapLimit_bytes },
+      {
+        clock,
+        answerLimit_ms: lane.answerLimit_ms,
+        heapLimit_bytes: lane.heapLimit_bytes,
+        startLane: this.#host.parts.startLane,
+      },
       {
         onDescribed: (described) => {
           this.#onDescribed(described);

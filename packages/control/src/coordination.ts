@@ -1,12 +1,12 @@
 // What the node asks of the coordinator: claims, verifications, views, resigning. Every answer comes back as an event.
 import type { Epoch, PairEffect, PairEvent } from '@tandem/pair';
 import { toError, type Clock, type Coordinator } from '@tandem/ports';
-import type { Logger } from 'pino';
+import type { NodeLog } from './log.ts';
 
 export interface CoordinationHost {
   readonly clock: Clock;
   readonly coordinator: Coordinator;
-  readonly log: Logger;
+  readonly log: NodeLog;
   raise(event: PairEvent): void;
 }
 

@@ -15,7 +15,6 @@ import type {
 } from './api.ts';
 import { nodeMetrics } from './node-metrics.ts';
 import type { Node } from './node.ts';
-import { askPeer } from './peer-http.ts';
 
 const roleAnswer = z.object({
   incarnation: z.string(),
@@ -113,7 +112,7 @@ async function roleOf(node: Node, member: Member) {
   if (member.incarnation === node.incarnation) return node.state?.role ?? null;
   try {
     const answer = roleAnswer.parse(
-      await askPeer(member.address, {
+      await node.parts.network.ask(member.address, {
         method: 'GET',
         path: '/v1/node',
         token: node.options.node.token,
@@ -176,7 +175,7 @@ async function switchover(node: Node): Promise<SwitchoverReport> {
   if (active !== undefined && active.incarnation !== node.incarnation) {
     const request = { method: 'POST', path: '/v1/pair/switchover', token: node.options.node.token } as const;
     try {
-      return switchoverAnswer.parse(await askPeer(active.address, request));
+      return switchoverAnswer.parse(await node.parts.network.ask(active.address, request));
     } catch (thrown) {
       return { outcome: 'refused', detail: toError(thrown).message, took_ms: node.options.clock.now_ms() - began_ms };
     }

@@ -1,17 +1,17 @@
 // All lanes of one app in one run: started together, described together, failed and closed together.
-import {
-  startLane,
-  type AppBundle,
-  type FailureCode,
-  type FromLane,
-  type LaneHost,
-  type LaneSpec,
-  type LaneStatus,
-  type PositionTexts,
-  type ToLane,
+import type {
+  AppBundle,
+  FailureCode,
+  FromLane,
+  LaneHost,
+  LaneSpec,
+  LaneStatus,
+  PositionTexts,
+  ToLane,
 } from '@tandem/lane';
 import type { PublisherName, TaskId } from '@tandem/pair';
 import type { Clock, ErrorBlame, Timer } from '@tandem/ports';
+import type { NodeParts } from './node-parts.ts';
 import { RecentMaximum } from './recent-maximum.ts';
 
 export interface LaneFailure {
@@ -30,6 +30,14 @@ export interface LaneGroupHandlers {
   onMessage(lane: number, message: FromLane): void;
   /** Called once; the group has been closed by then. */
   onFailed(failure: LaneFailure): void;
+}
+
+export interface LaneGroupOptions {
+  readonly clock: Clock;
+  /** A lane that does not answer for this long is failed. */
+  readonly answerLimit_ms: number;
+  readonly heapLimit_bytes: number | undefined;
+  readonly startLane: NodeParts['startLane'];
 }
 
 interface Slot {
@@ -54,18 +62,13 @@ export class LaneGroup {
   #askedLast_ms: number;
   #ended = false;
 
-  constructor(
-    bundle: AppBundle,
-    specs: readonly LaneSpec[],
-    options: { readonly clock: Clock; readonly answerLimit_ms: number; readonly heapLimit_bytes?: number | undefined },
-    handlers: LaneGroupHandlers,
-  ) {
+  constructor(bundle: AppBundle, specs: readonly LaneSpec[], options: LaneGroupOptions, handlers: LaneGroupHandlers) {
     this.#clock = options.clock;
     this.#answerLimit_ms = options.answerLimit_ms;
     this.#handlers = handlers;
     this.#askedLast_ms = options.clock.now_ms();
     this.#slots = specs.map((spec, lane) => ({
-      host: startLane(
+      host: options.startLane(
         bundle,
         spec,
         {

@@ -1,15 +1,8 @@
-// One end of the WebSocket between a passive and its active: hello, pings, silence, and typed messages.
+// One end of the link between a passive and its active: hello, pings, silence, and typed messages.
 // Its close is the fast failure detector, so nothing here delays it.
 import type { Clock, Timer } from '@tandem/ports';
-import { WebSocket } from 'ws';
-import {
-  linkClosed,
-  linkMessageLimit_bytes,
-  parseLinkMessage,
-  type Hello,
-  type LinkMessage,
-  type Refusal,
-} from './link-messages.ts';
+import { linkClosed, parseLinkMessage, type Hello, type LinkMessage, type Refusal } from './link-messages.ts';
+import type { LinkSocket } from './network.ts';
 
 export type LinkEnd = 'closed' | 'silent';
 
@@ -34,7 +27,7 @@ export interface LinkOptions {
 }
 
 export class Link {
-  readonly #socket: WebSocket;
+  readonly #socket: LinkSocket;
   readonly #options: LinkOptions;
   readonly #handlers: LinkHandlers;
   #peer: Hello | undefined;
@@ -43,31 +36,23 @@ export class Link {
   #beatAt_ms: number;
   #timer: Timer | undefined;
 
-  constructor(socket: WebSocket, options: LinkOptions, handlers: LinkHandlers) {
+  constructor(socket: LinkSocket, options: LinkOptions, handlers: LinkHandlers) {
     this.#socket = socket;
     this.#options = options;
     this.#handlers = handlers;
     this.#heardAt_ms = options.clock.now_ms();
     this.#beatAt_ms = this.#heardAt_ms;
-    socket.on('message', (data: Buffer, isBinary: boolean) => {
-      this.#onData(data, isBinary);
-    });
-    socket.on('close', (code) => {
-      this.#end('closed', `the connection closed (${code})`);
-    });
-    socket.on('error', (error) => {
-      this.#end('closed', error.message);
-    });
-    if (handlers.admit === undefined) {
-      socket.once('unexpected-response', (outgoing, response) => {
-        response.resume();
-        outgoing.destroy();
-        this.#end('closed', refusalOf(response.statusCode ?? 0));
-      });
-      socket.once('open', () => {
+    socket.handle({
+      onOpen: () => {
         this.#greet();
-      });
-    }
+      },
+      onText: (text) => {
+        this.#onText(text);
+      },
+      onClose: (why) => {
+        this.#end('closed', why);
+      },
+    });
     this.#beat();
   }
 
@@ -96,13 +81,13 @@ export class Link {
   }
 
   #write(message: LinkMessage): void {
-    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+    this.#socket.send(JSON.stringify(message));
   }
 
-  #onData(data: Buffer, isBinary: boolean): void {
+  #onText(text: string | undefined): void {
     if (this.#ended) return;
     this.#heardAt_ms = this.#options.clock.now_ms();
-    const message = isBinary ? undefined : parseLinkMessage(data.toString());
+    const message = text === undefined ? undefined : parseLinkMessage(text);
     const first = message?.type === 'hello' || message?.type === 'refused' || message?.type === 'ping';
     if (message === undefined || (this.#peer === undefined && !first)) {
       this.close(linkClosed.badMessage);
@@ -158,32 +143,8 @@ export class Link {
     if (this.#ended) return;
     this.#ended = true;
     this.#timer?.cancel();
-    if (this.#socket.readyState !== WebSocket.CLOSED) this.#socket.terminate();
+    this.#socket.terminate();
     if (this.#peer === undefined) this.#handlers.onRefused({ reason: why, final: false });
     else this.#handlers.onClose(how);
   }
-}
-
-/** What an answer means that is no link. */
-function refusalOf(status: number): string {
-  if (status === 401) return "it does not accept this node's token; give both nodes the same node.token";
-  return `it answered ${status} instead of opening a link`;
-}
-
-/** Opens the passive's end. */
-export function connectLink(
-  address: string,
-  token: string | undefined,
-  options: LinkOptions,
-  handlers: LinkHandlers,
-): Link {
-  const url = new URL('/v1/link', address);
-  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-  const socket = new WebSocket(url, {
-    handshakeTimeout: options.silence_ms,
-    maxPayload: linkMessageLimit_bytes,
-    perMessageDeflate: false,
-    ...(token !== undefined && { headers: { authorization: `Bearer ${token}` } }),
-  });
-  return new Link(socket, options, handlers);
 }

@@ -1,29 +1,20 @@
 // This node's links: as a passive it keeps one to the active, as the active it serves those of the passives.
-import type { Duplex } from 'node:stream';
-import type { IncomingMessage } from 'node:http';
 import type { AppName, Epoch, Incarnation, Member, PublisherName } from '@tandem/pair';
 import type { PositionTexts } from '@tandem/lane';
 import type { Clock, Timer } from '@tandem/ports';
-import { WebSocketServer } from 'ws';
-import { connectLink, Link, type LinkEnd, type LinkOptions } from './link.ts';
-import {
-  codeDifference,
-  linkMessageLimit_bytes,
-  type AppCode,
-  type Hello,
-  type LinkMessage,
-  type Refusal,
-} from './link-messages.ts';
+import { Link, type LinkEnd, type LinkOptions } from './link.ts';
+import { codeDifference, type AppCode, type Hello, type LinkMessage, type Refusal } from './link-messages.ts';
+import type { LinkSocket } from './network.ts';
 
 export interface LinksHost {
   readonly clock: Clock;
   readonly pair: string;
   readonly self: Member;
-  readonly token: string | undefined;
   readonly ping_ms: number;
   readonly silence_ms: number;
   readonly apps: Readonly<Record<AppName, AppCode>>;
   epoch(): Epoch | undefined;
+  connect(address: string, limit_ms: number): LinkSocket;
   /** Whether this node holds the current epoch, so that passives may link to it. */
   isActive(): boolean;
   onOpen(peer: Incarnation): void;
@@ -46,11 +37,6 @@ const coalesce_ms = 5;
 
 export class Links {
   readonly #host: LinksHost;
-  readonly #server = new WebSocketServer({
-    noServer: true,
-    maxPayload: linkMessageLimit_bytes,
-    perMessageDeflate: false,
-  });
   readonly #served = new Set<Link>();
   readonly #unsent = new Map<
     string,
@@ -94,31 +80,29 @@ export class Links {
     this.#connect();
   }
 
-  /** Takes over an authenticated upgrade of `/v1/link`. */
-  accept(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
+  /** Takes up an authenticated connection of a peer. */
+  accept(socket: LinkSocket): void {
     if (this.#closed || this.#served.size >= maxLinks) {
-      socket.destroy();
+      socket.terminate();
       return;
     }
-    this.#server.handleUpgrade(incoming, socket, head, (webSocket) => {
-      const link: Link = new Link(webSocket, this.#options(), {
-        admit: (peer) => this.#refusal(peer),
-        onOpen: (peer) => {
-          this.#onOpen(peer.incarnation);
-        },
-        onMessage: (message) => {
-          if (link.peer !== undefined) this.#host.onMessage(link.peer.incarnation, message);
-        },
-        onClose: (how) => {
-          this.#served.delete(link);
-          if (link.peer !== undefined) this.#onClose(link.peer.incarnation, how);
-        },
-        onRefused: () => {
-          this.#served.delete(link);
-        },
-      });
-      this.#served.add(link);
+    const link: Link = new Link(socket, this.#options(), {
+      admit: (peer) => this.#refusal(peer),
+      onOpen: (peer) => {
+        this.#onOpen(peer.incarnation);
+      },
+      onMessage: (message) => {
+        if (link.peer !== undefined) this.#host.onMessage(link.peer.incarnation, message);
+      },
+      onClose: (how) => {
+        this.#served.delete(link);
+        if (link.peer !== undefined) this.#onClose(link.peer.incarnation, how);
+      },
+      onRefused: () => {
+        this.#served.delete(link);
+      },
     });
+    this.#served.add(link);
   }
 
   /** To every passive that is linked. */
@@ -155,7 +139,6 @@ export class Links {
     this.#sendTimer?.cancel();
     this.#outgoing?.close();
     for (const link of this.#served) link.close();
-    this.#server.close();
   }
 
   #options(): LinkOptions {
@@ -188,7 +171,7 @@ export class Links {
         this.#connect();
       });
     };
-    const link = connectLink(target.address, this.#host.token, this.#options(), {
+    const link = new Link(this.#host.connect(target.address, this.#host.silence_ms), this.#options(), {
       onOpen: (hello) => {
         if (hello.incarnation !== target.incarnation) {
           // Another process answers at that address: the one we look for is not there.

@@ -4,7 +4,9 @@ import type { AppCode, LinkMessage } from './link-messages.ts';
 import { Links } from './links.ts';
 import type { Node } from './node.ts';
 import type { AppOptions } from './options.ts';
-import { probe, probeLimit_ms } from './probe.ts';
+
+/** Connecting, and the answer, of a probe. */
+export const probeLimit_ms = 500;
 
 export class NodeLinks {
   readonly all: Links;
@@ -18,11 +20,11 @@ export class NodeLinks {
       clock,
       pair,
       self: node.self,
-      token: settings.token,
       ping_ms: link.ping_ms,
       silence_ms: sessionTimeout_ms,
       apps: codeOf(apps),
       epoch: () => node.view?.epoch,
+      connect: (address, limit_ms) => node.parts.network.link(address, settings.token, limit_ms),
       isActive: () => node.state?.held !== undefined,
       onOpen: (peer) => {
         this.#onOpen(peer);
@@ -75,7 +77,7 @@ export class NodeLinks {
     const { log } = this.#node.options;
     const active = this.#node.view?.active;
     if (active?.incarnation !== peer) return;
-    const outcome = await probe(active, probeLimit_ms);
+    const outcome = await this.#node.parts.network.probe(active, probeLimit_ms);
     if (outcome === 'alive' || this.all.peer?.incarnation !== peer) return;
     const { node, address } = active;
     log.warn({ peer: node, address, outcome }, 'probes do not reach the active: its crash would be found more slowly');

@@ -1,9 +1,9 @@
 // The node's numbers as the metrics want them.
-import { createMetrics, type AppMetricsInput, type Metrics } from './metrics.ts';
+import type { AppMetricsInput, Metrics } from './metrics.ts';
 import type { Node } from './node.ts';
 
 export function nodeMetrics(node: Node): Metrics {
-  return createMetrics(() => ({
+  return node.parts.createMetrics(() => ({
     pair: node.options.pair,
     node: node.options.node.id,
     incarnation: node.incarnation,

@@ -2,8 +2,6 @@
 //
 // A promotion, as the effects come: claim -> open every vouched-for app's publishers -> verify with the coordinator
 // -> (in the lane) read back, trim, drain, live. Nothing here decides anything about roles.
-import { randomBytes } from 'node:crypto';
-import type { Server } from 'node:http';
 import {
   initialState,
   step,
@@ -23,14 +21,11 @@ import { NodeApp } from './app.ts';
 import { Authority } from './authority.ts';
 import { Coordination } from './coordination.ts';
 import { nodeDoors } from './doors.ts';
-import { checkUpgrade, refuseUpgrade } from './http/access.ts';
-import { createHttpApp } from './http/app.ts';
-import { createHttpServer } from './http/server.ts';
-import { listen, urlHost } from './listening.ts';
-import { NodeLinks } from './node-links.ts';
+import type { Served } from './network.ts';
+import { NodeLinks, probeLimit_ms } from './node-links.ts';
+import { processParts, type NodeParts } from './node-parts.ts';
 import type { NodeOptions } from './options.ts';
 import { Persistence } from './persistence.ts';
-import { probe, probeLimit_ms } from './probe.ts';
 import { PublishedPoll } from './published-poll.ts';
 import { Switchovers, type SwitchoverOutcome } from './switchovers.ts';
 
@@ -61,11 +56,12 @@ const invitedHold_ms = 100;
 /** A process that is just ending may still let one connection in; the next probe finds it gone. Doubled each time. */
 const probeRetry_ms = 2;
 
-const notJoined = { status: 503, code: 'starting', detail: 'this node has not joined its pair yet; try again' };
-
 /** Starts a node. @throws TandemError `port-in-use`, or whatever keeps it from joining; everything is closed then. */
-export async function startNode(options: NodeOptions): Promise<NodeHandle> {
-  const node = new Node(options);
+export async function startNode(
+  options: NodeOptions,
+  parts: NodeParts = processParts(options.log),
+): Promise<NodeHandle> {
+  const node = new Node(options, parts);
   try {
     await node.start();
   } catch (thrown) {
@@ -78,12 +74,13 @@ export async function startNode(options: NodeOptions): Promise<NodeHandle> {
 /** Everything the parts of a node share. */
 export class Node implements NodeHandle {
   readonly options: NodeOptions;
+  readonly parts: NodeParts;
   readonly incarnation: Incarnation;
   readonly startedAt_ms: number;
   readonly apps = new Map<AppName, NodeApp>();
   readonly persistence = new Map<AppName, Persistence>();
   readonly ended: Promise<NodeEnd>;
-  readonly #server: Server;
+  #served: Served | undefined;
   #links: NodeLinks | undefined;
   #poll: PublishedPoll | undefined;
   #self: Member | undefined;
@@ -100,9 +97,10 @@ export class Node implements NodeHandle {
   #closing: Promise<void> | undefined;
   #resolveEnded: (end: NodeEnd) => void = () => undefined;
 
-  constructor(options: NodeOptions) {
+  constructor(options: NodeOptions, parts: NodeParts) {
     this.options = options;
-    this.incarnation = `${options.node.id}-${randomBytes(6).toString('hex')}`;
+    this.parts = parts;
+    this.incarnation = `${options.node.id}-${parts.runId()}`;
     this.startedAt_ms = options.clock.wall_ms();
     this.#switchovers = new Switchovers(options.clock, options.switchover.limit_ms + switchoverSlack_ms);
     const { clock, coordinator, log } = options;
@@ -126,14 +124,6 @@ export class Node implements NodeHandle {
     });
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
-    });
-    const doors = nodeDoors(this);
-    const app = createHttpApp(doors, options.log);
-    this.#server = createHttpServer(app);
-    this.#server.on('upgrade', (request, socket, head) => {
-      const refusal = checkUpgrade(request, doors) ?? (this.#links === undefined ? notJoined : undefined);
-      if (refusal === undefined) this.#links?.all.accept(request, socket, head);
-      else refuseUpgrade(socket, refusal, this.incarnation);
     });
   }
 
@@ -185,8 +175,11 @@ export class Node implements NodeHandle {
   async start(): Promise<void> {
     const { options } = this;
     const { clock, coordinator } = options;
-    const port = await listen(this.#server, options.node.listen);
-    const address = options.node.advertise ?? `http://${urlHost(options.node.listen.host)}:${port}`;
+    this.#served = await this.parts.network.serve(options.node.listen, nodeDoors(this), {
+      acceptsLinks: () => this.#links !== undefined,
+      onLink: (socket) => this.#links?.all.accept(socket),
+    });
+    const address = options.node.advertise ?? this.#served.address;
     this.#self = { node: options.node.id, incarnation: this.incarnation, address };
     const views: View[] = [];
     await coordinator.join(this.#self, {
@@ -214,6 +207,7 @@ export class Node implements NodeHandle {
     this.#links = new NodeLinks(this, coordinator.sessionTimeout_ms);
     this.#poll = new PublishedPoll({
       clock,
+      network: this.parts.network,
       interval_ms: options.outputSync.interval_ms,
       token: options.node.token,
       apps: () => [...this.apps.keys()],
@@ -301,7 +295,7 @@ export class Node implements NodeHandle {
         this.#coordination.readView();
         return;
       case 'probe':
-        void probe(effect.peer, probeLimit_ms).then((outcome) => {
+        void this.parts.network.probe(effect.peer, probeLimit_ms).then((outcome) => {
           this.raise({ type: 'probe-answered', at_ms: clock.now_ms(), peer: effect.peer.incarnation, outcome });
         });
         return;
@@ -366,6 +360,7 @@ export class Node implements NodeHandle {
   #appHost() {
     return {
       options: this.options,
+      parts: this.parts,
       coordinator: this.options.coordinator,
       store: this.options.store,
       raise: (event: PairEvent) => {
@@ -392,12 +387,7 @@ export class Node implements NodeHandle {
     this.#links?.all.close();
     await Promise.all([...this.apps.values()].map((app) => app.close()));
     await this.#coordination.leave();
-    this.#server.closeAllConnections();
-    await new Promise<void>((resolve) => {
-      this.#server.close(() => {
-        resolve();
-      });
-    });
+    await this.#served?.close();
     await this.options.store.close().catch(() => undefined);
   }
 }

@@ -1,7 +1,7 @@
 // Everything a node is started with. The composition root (cli, tests) fills it in; nothing here reads files or the environment.
 import type { AppBundle, AppDescription, LaneSpec } from '@tandem/lane';
 import type { Clock, Coordinator, SnapshotStore } from '@tandem/ports';
-import type { Logger } from 'pino';
+import type { NodeLog } from './log.ts';
 
 export interface AppOptions {
   readonly description: AppDescription;
@@ -10,11 +10,16 @@ export interface AppOptions {
   readonly lanes: readonly LaneSpec[];
 }
 
+export interface ListenAt {
+  readonly host: string;
+  readonly port: number;
+}
+
 export interface NodeOptions {
   readonly pair: string;
   readonly node: {
     readonly id: string;
-    readonly listen: { readonly host: string; readonly port: number };
+    readonly listen: ListenAt;
     /** Where the peer and people reach it; undefined: built from the port that was bound. */
     readonly advertise: string | undefined;
     /** Bearer token; required unless `listen.host` is loopback. */
@@ -37,5 +42,5 @@ export interface NodeOptions {
     readonly maxRestarts: number;
   };
   readonly clock: Clock;
-  readonly log: Logger;
+  readonly log: NodeLog;
 }

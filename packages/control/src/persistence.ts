@@ -2,8 +2,8 @@
 import type { AppName, Epoch } from '@tandem/pair';
 import { TandemError, toError, type Clock, type RevisionInfo, type SnapshotStore, type Timer } from '@tandem/ports';
 import type { PositionTexts } from '@tandem/lane';
-import type { Logger } from 'pino';
 import type { NodeApp } from './app.ts';
+import type { NodeLog } from './log.ts';
 
 export interface PersistenceOptions {
   readonly interval_ms: number;
@@ -32,7 +32,7 @@ export class Persistence {
   readonly #store: SnapshotStore;
   readonly #options: PersistenceOptions;
   readonly #clock: Clock;
-  readonly #log: Logger;
+  readonly #log: NodeLog;
   /** The epoch this node publishes in; undefined while it must not write. */
   readonly #epoch: () => Epoch | undefined;
   readonly #onFenced: () => void;
@@ -47,7 +47,7 @@ export class Persistence {
     options: PersistenceOptions,
     context: {
       readonly clock: Clock;
-      readonly log: Logger;
+      readonly log: NodeLog;
       readonly epoch: () => Epoch | undefined;
       readonly onFenced: () => void;
     },

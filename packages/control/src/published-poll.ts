@@ -3,12 +3,13 @@ import type { AppName, PublisherName } from '@tandem/pair';
 import type { Clock, Timer } from '@tandem/ports';
 import type { PositionTexts } from '@tandem/lane';
 import { z } from 'zod';
-import { askPeer } from './peer-http.ts';
+import type { Network } from './network.ts';
 
 const answer = z.object({ published: z.record(z.string(), z.record(z.string(), z.string().regex(/^\d{1,16}$/))) });
 
 export interface PublishedPollOptions {
   readonly clock: Clock;
+  readonly network: Network;
   readonly interval_ms: number;
   readonly token: string | undefined;
   apps(): readonly AppName[];
@@ -41,10 +42,11 @@ export class PublishedPoll {
   }
 
   async #round(address: string): Promise<void> {
+    const { network, token } = this.#options;
     for (const app of this.#options.apps()) {
       try {
         const path = `/v1/apps/${encodeURIComponent(app)}/published`;
-        const report = answer.parse(await askPeer(address, { method: 'GET', path, token: this.#options.token }));
+        const report = answer.parse(await network.ask(address, { method: 'GET', path, token }));
         if (this.#address !== address) return;
         for (const [publisher, positions] of Object.entries(report.published)) {
           this.#options.onPositions(app, publisher, positions);

@@ -3,7 +3,8 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { asEpoch, type Member } from '@tandem/pair';
 import { systemClock } from '@tandem/lane';
-import { WebSocket } from 'ws';
+import { WebSocket, WebSocketServer } from 'ws';
+import { connectLink, WebLinkSocket } from '../src/http/link-socket.ts';
 import type { LinkEnd } from '../src/link.ts';
 import type { AppCode, LinkMessage } from '../src/link-messages.ts';
 import { Links } from '../src/links.ts';
@@ -53,11 +54,11 @@ async function makeEnd(
     clock: systemClock,
     pair: options.pair ?? 'shop',
     self,
-    token: undefined,
     ping_ms: options.ping_ms ?? 20,
     silence_ms: options.silence_ms ?? 2_000,
     apps: options.apps ?? { orders: code },
     epoch: () => asEpoch(1),
+    connect: (address, limit_ms) => connectLink(address, undefined, limit_ms),
     isActive: () => options.active,
     onOpen: (peer) => end.opened.push(peer),
     onClose: (peer, how) => end.closed.push({ peer, how }),
@@ -65,8 +66,11 @@ async function makeEnd(
     onTrouble: (reason) => end.troubles.push(reason),
     onTurnedAway: (reason) => end.turnedAway.push(reason),
   });
+  const upgrades = new WebSocketServer({ noServer: true });
   server.on('upgrade', (request, socket, head) => {
-    links.accept(request, socket, head);
+    upgrades.handleUpgrade(request, socket, head, (webSocket) => {
+      links.accept(new WebLinkSocket(webSocket));
+    });
   });
   closers.push(() => {
     links.close();
@@ -115,7 +119,6 @@ it('says at once on the passive that the active has closed', async () => {
 it('counts a peer that says nothing for too long as silent', async () => {
   const server = await listening();
   // Accepts the upgrade and the hello, answers with its own, then never says anything again.
-  const { WebSocketServer } = await import('ws');
   const mute = new WebSocketServer({ server });
   closers.push(() => {
     for (const client of mute.clients) client.terminate();

@@ -1,7 +1,7 @@
 // Is a process gone? Only a refused connection or another incarnation says so.
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { incarnationHeader, probe } from '../src/probe.ts';
+import { incarnationHeader, probe } from '../src/http/probe.ts';
 
 let server: Server | undefined;
 

@@ -9,6 +9,6 @@ export interface Clock {
   now_ms(): number;
   /** Wall-clock time in ms since 1970, for people and record timestamps only. */
   wall_ms(): number;
-  /** Calls back once after at least `delay_ms`. Does not keep the process alive. */
+  /** Calls back once after at least `delay_ms` (a real timer: less than 1 ms short of it). Does not keep the process alive. */
   after(delay_ms: number, callback: () => void): Timer;
 }

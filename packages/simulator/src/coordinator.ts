@@ -13,6 +13,7 @@ import {
   type VerifyOutcome,
   type VersionedAppRecord,
 } from '@tandem/ports';
+import { directWire, type Wire } from './wire.ts';
 
 interface Session {
   readonly member: Member;
@@ -24,6 +25,8 @@ export interface MemoryCoordinationOptions {
   readonly sessionTimeout_ms: number;
   /** How long the next message takes, either way; default 1 ms each. */
   readonly delay_ms?: () => number;
+  /** An active whose session has ended is not active any more, even when it comes back; default false. */
+  readonly activeEndsWithSession?: boolean;
 }
 
 /** What all clients of a pair share. All of it changes in single steps, so every read is linearizable. */
@@ -31,10 +34,13 @@ export class MemoryCoordination {
   readonly clock: Clock;
   readonly sessionTimeout_ms: number;
   readonly delay_ms: () => number;
+  readonly #activeEndsWithSession: boolean;
   readonly #sessions = new Map<NodeId, Session>();
   /** Those that died or left: what they sent before may still arrive, and must not bring them back. */
   readonly #ended = new Set<Incarnation>();
   readonly #records = new Map<AppName, VersionedAppRecord>();
+  /** While set, nobody is answered. */
+  isDown = false;
   readonly #listeners = new Set<() => void>();
   #epoch: number | undefined;
   #active: Incarnation | undefined;
@@ -43,11 +49,12 @@ export class MemoryCoordination {
     this.clock = options.clock;
     this.sessionTimeout_ms = options.sessionTimeout_ms;
     this.delay_ms = options.delay_ms ?? (() => 1);
+    this.#activeEndsWithSession = options.activeEndsWithSession ?? false;
   }
 
   /** A client such as a new process would have. */
-  connect(): MemoryCoordinator {
-    return new MemoryCoordinator(this);
+  connect(wire: Wire = directWire(this.clock, this.delay_ms)): MemoryCoordinator {
+    return new MemoryCoordinator(this, wire);
   }
 
   view(): View {
@@ -66,9 +73,18 @@ export class MemoryCoordination {
     const isOurs = session?.member.incarnation === member.incarnation;
     if (session !== undefined && !isOurs && this.#isAlive(session)) return false;
     const isNews = session === undefined || !isOurs || !this.#isAlive(session);
+    if (isNews && this.#activeEndsWithSession && this.#active === member.incarnation) this.#active = undefined;
     this.#sessions.set(member.node, { member, expiresAt_ms: this.clock.now_ms() + this.sessionTimeout_ms });
     if (isNews) this.#changed();
     return true;
+  }
+
+  /** Its session ends although it is alive: it may enter again. */
+  expire(node: NodeId): void {
+    const session = this.#sessions.get(node);
+    if (session === undefined) return;
+    session.expiresAt_ms = this.clock.now_ms();
+    this.#changed();
   }
 
   /** The process died, or left. */
@@ -139,6 +155,7 @@ interface Joined {
 export class MemoryCoordinator implements Coordinator {
   readonly sessionTimeout_ms: number;
   readonly #world: MemoryCoordination;
+  readonly #wire: Wire;
   readonly #clock: Clock;
   #joined: Joined | undefined;
   #view: View | undefined;
@@ -152,9 +169,10 @@ export class MemoryCoordinator implements Coordinator {
   #fenceTimer: Timer | undefined;
   #unsubscribe: () => void = () => undefined;
 
-  constructor(world: MemoryCoordination) {
+  constructor(world: MemoryCoordination, wire: Wire) {
     this.#world = world;
-    this.#clock = world.clock;
+    this.#wire = wire;
+    this.#clock = wire.clock;
     this.sessionTimeout_ms = world.sessionTimeout_ms;
   }
 
@@ -193,8 +211,8 @@ export class MemoryCoordinator implements Coordinator {
     }
     this.#joined = { self, listener };
     this.#unsubscribe = this.#world.subscribe(() => {
-      this.#after(this.#world.delay_ms(), () => {
-        this.#refreshSoon();
+      this.#wire.toClient(() => {
+        if (!this.#hasEnded) this.#refreshSoon();
       });
     });
     await this.readView();
@@ -372,16 +390,13 @@ export class MemoryCoordinator implements Coordinator {
       const limit = this.#clock.after(Math.max(0, until_ms - this.#clock.now_ms()), () => {
         reject(new TandemError('coordinator-unanswered', 'the coordinator did not answer in time'));
       });
-      const deliver = (what: () => void) => {
-        if (this.#isCut) return;
-        this.#clock.after(this.#world.delay_ms(), () => {
-          if (!this.#isCut) what();
-        });
-      };
-      deliver(() => {
+      if (this.#isCut) return;
+      this.#wire.toService(() => {
+        if (this.#isCut || this.#world.isDown) return;
         const answer = apply();
         if (losesAnswer) return;
-        deliver(() => {
+        this.#wire.toClient(() => {
+          if (this.#isCut) return;
           limit.cancel();
           resolve(answer);
         });

@@ -13,16 +13,44 @@ import {
   type SinkLayout,
 } from '@tandem/ports';
 import type { MemoryLog, MemoryRecord } from './source-log.ts';
+import { directWire, request, type Wire } from './wire.ts';
 
 export interface MemorySinksOptions {
   readonly clock: Clock;
   /** How long the next message takes, either way; default 1 ms each. */
   readonly delay_ms?: () => number;
+  /**
+   * What an opening is refused by, and what a publishing is: `epoch`, as in PostgreSQL, a higher epoch and a later
+   * opening; `opening`, as in Kafka, nothing and a later opening. Default `epoch`.
+   */
+  readonly fence?: 'epoch' | 'opening';
 }
 
 interface Fence {
+  /** Of the last opening. */
   epoch: Epoch;
   opening: number;
+  /** Of the last opening that published, or began the positions. */
+  writtenIn: Epoch | undefined;
+}
+
+/** One output as it arrived at a sink. */
+export interface Written {
+  readonly scope: PublisherScope;
+  readonly epoch: Epoch;
+  readonly opening: number;
+  readonly sink: string;
+  readonly partition: number;
+  readonly task: TaskId;
+  /** Of its input. */
+  readonly position: number;
+  readonly record: MemoryRecord;
+}
+
+/** A batch as it is sent: what the queue's bytes become later does not matter any more. */
+interface Sent {
+  readonly moves: readonly { readonly task: TaskId; readonly from: Position; readonly to: Position }[];
+  readonly outputs: readonly Omit<Written, 'scope' | 'epoch' | 'opening'>[];
 }
 
 /** A connection of a publisher; what it sent is dropped once it has ended. */
@@ -49,31 +77,44 @@ export class MemorySinks {
   isBlocked = false;
   /** Nobody gets through while set. */
   isCut = false;
+  /** Told of every output as it is written, after the positions have moved. */
+  onWritten: (written: Written) => void = () => undefined;
+  readonly #fencesBy: 'epoch' | 'opening';
 
   constructor(options: MemorySinksOptions) {
     this.clock = options.clock;
     this.delay_ms = options.delay_ms ?? (() => 1);
+    this.#fencesBy = options.fence ?? 'epoch';
+  }
+
+  /** Whether a stored epoch says anything about who opened last. */
+  get knowsEpochs(): boolean {
+    return this.#fencesBy === 'epoch';
   }
 
   /** A client such as another process would have; `logs` by sink, in the order of the app's sink numbers. */
-  connect(logs: readonly { readonly sink: string; readonly log: MemoryLog }[], scope: PublisherScope): MemoryPublisher {
-    return new MemoryPublisher(this, logs, scope);
+  connect(
+    logs: readonly { readonly sink: string; readonly log: MemoryLog }[],
+    scope: PublisherScope,
+    wire: Wire = directWire(this.clock, this.delay_ms),
+  ): MemoryPublisher {
+    return new MemoryPublisher(this, logs, scope, wire);
   }
 
   open(scope: PublisherScope, epoch: Epoch, initialise: Positions | undefined): OpenOutcome & { opening?: number } {
     const key = fenceKey(scope);
     const held = this.#fences.get(key);
-    if (held !== undefined && held.epoch > epoch) return { outcome: 'fenced', byEpoch: held.epoch };
+    if (this.knowsEpochs && held !== undefined && held.epoch > epoch) return { outcome: 'fenced', byEpoch: held.epoch };
     const opening = (held?.opening ?? 0) + 1;
-    this.#fences.set(key, { epoch, opening });
+    this.#fences.set(key, { epoch, opening, writtenIn: initialise === undefined ? held?.writtenIn : epoch });
     const positions = this.#positionsOf(scope);
     for (const [task, position] of initialise ?? []) {
       if ((positions.get(task) ?? -1) < position) positions.set(task, position);
     }
-    return { outcome: 'opened', storedEpoch: held?.epoch, opening };
+    return { outcome: 'opened', storedEpoch: this.knowsEpochs ? held?.epoch : undefined, opening };
   }
 
-  fence(scope: PublisherScope): { readonly epoch: Epoch; readonly opening: number } | undefined {
+  fence(scope: PublisherScope): Readonly<Fence> | undefined {
     return this.#fences.get(fenceKey(scope));
   }
 
@@ -81,22 +122,17 @@ export class MemorySinks {
     return new Map(this.#positionsOf(scope));
   }
 
-  publish(
-    scope: PublisherScope,
-    epoch: Epoch,
-    opening: number,
-    batch: OutputBatch,
-    write: (batch: OutputBatch) => void,
-  ): TransactionOutcome {
+  publish(scope: PublisherScope, epoch: Epoch, opening: number, batch: Sent): TransactionOutcome {
     const held = this.#fences.get(fenceKey(scope));
     const positions = this.#positionsOf(scope);
-    const fits = batch.moves.every((move) => positions.get(move.task) === move.from);
+    const fits = !this.knowsEpochs || batch.moves.every((move) => positions.get(move.task) === move.from);
     if (held?.epoch !== epoch || held.opening !== opening || !fits) {
-      return { outcome: 'fenced', byEpoch: held?.epoch };
+      return { outcome: 'fenced', byEpoch: this.knowsEpochs ? held?.epoch : undefined };
     }
     if (this.isBlocked) return { outcome: 'retryable', cause: new Error('the sink is blocked'), wait_ms: retry_ms };
-    write(batch);
     for (const move of batch.moves) positions.set(move.task, move.to);
+    held.writtenIn = epoch;
+    for (const output of batch.outputs) this.onWritten({ ...output, scope, epoch, opening });
     return { outcome: 'published' };
   }
 
@@ -118,6 +154,7 @@ export class MemoryPublisher implements Publisher {
   readonly #system: MemorySinks;
   readonly #logs: readonly { readonly sink: string; readonly log: MemoryLog }[];
   readonly #scope: PublisherScope;
+  readonly #wire: Wire;
   readonly #followers = new Set<() => void>();
   #session: Session = { isEnded: false };
   #held: { readonly epoch: Epoch; readonly opening: number } | undefined;
@@ -128,10 +165,12 @@ export class MemoryPublisher implements Publisher {
     system: MemorySinks,
     logs: readonly { readonly sink: string; readonly log: MemoryLog }[],
     scope: PublisherScope,
+    wire: Wire,
   ) {
     this.#system = system;
     this.#logs = logs;
     this.#scope = scope;
+    this.#wire = wire;
   }
 
   /** The next publish takes effect, but its answer does not arrive. */
@@ -186,16 +225,15 @@ export class MemoryPublisher implements Publisher {
     if (held === undefined) return { outcome: 'fenced', byEpoch: undefined };
     const loses = this.#loses;
     this.#loses = undefined;
+    const sent = this.#encode(batch);
     try {
-      return await this.#request(
-        () =>
-          this.#system.publish(this.#scope, held.epoch, held.opening, batch, (outputs) => {
-            this.#write(outputs);
-          }),
-        loses,
-      );
+      return await this.#request(() => {
+        const published = this.#system.publish(this.#scope, held.epoch, held.opening, sent);
+        if (published.outcome === 'published') this.#append(sent);
+        return published;
+      }, loses);
     } catch (thrown) {
-      return await this.#resolve(batch, held, thrown as Lost);
+      return await this.#resolve(sent, held, thrown as Lost);
     }
   }
 
@@ -204,19 +242,21 @@ export class MemoryPublisher implements Publisher {
     const follower = { isStopped: false };
     const look = (): void => {
       if (follower.isStopped) return;
-      if (!this.#system.isCut) {
-        const moved = new Map([...this.#stored().positions].filter(([task, position]) => known.get(task) !== position));
-        for (const [task, position] of moved) known.set(task, position);
-        if (moved.size > 0) onPositions(moved);
-      }
-      this.#system.clock.after(followPoll_ms, look);
+      this.#request(() => this.#stored())
+        .then(({ positions }) => {
+          const moved = new Map([...positions].filter(([task, position]) => known.get(task) !== position));
+          for (const [task, position] of moved) known.set(task, position);
+          if (moved.size > 0 && !follower.isStopped) onPositions(moved);
+        })
+        .catch(() => undefined);
+      this.#wire.clock.after(followPoll_ms, look);
     };
     const stop = (): void => {
       follower.isStopped = true;
       this.#followers.delete(stop);
     };
     this.#followers.add(stop);
-    this.#system.clock.after(this.#system.delay_ms(), look);
+    look();
     return {
       stop: () => {
         stop();
@@ -234,17 +274,22 @@ export class MemoryPublisher implements Publisher {
   #stored(): ReadBack {
     const positions = this.#system.positions(this.#scope);
     const ours = [...positions].filter(([task]) => this.#scope.tasks.includes(task));
-    return { positions: new Map(ours), epoch: this.#system.fence(this.#scope)?.epoch };
+    const fence = this.#system.fence(this.#scope);
+    return { positions: new Map(ours), epoch: this.#system.knowsEpochs ? fence?.epoch : fence?.writtenIn };
   }
 
   /** As a real adapter: ends the session, so that nothing of it arrives any more, then looks. */
   async #resolve(
-    batch: OutputBatch,
+    batch: Sent,
     held: { readonly epoch: Epoch; readonly opening: number },
     cause: Error,
   ): Promise<PublishOutcome> {
     this.#session.isEnded = true;
     this.#session = { isEnded: false };
+    if (!this.#system.knowsEpochs) {
+      this.#held = undefined;
+      return { outcome: 'fenced', byEpoch: undefined };
+    }
     try {
       const { fence, positions } = await this.#request(() => ({
         fence: this.#system.fence(this.#scope),
@@ -263,37 +308,47 @@ export class MemoryPublisher implements Publisher {
 
   /** One message there and one back; @throws Lost when no answer came in time. */
   #request<T>(effect: () => T, loses?: 'request' | 'answer'): Promise<T> {
-    const { clock } = this.#system;
     const session = this.#session;
-    return new Promise<T>((resolve, reject) => {
-      const limit = clock.after(answerLimit_ms, () => {
-        if (!this.#isKilled) reject(new Lost('no answer'));
-      });
-      if (loses === 'request') return;
-      clock.after(this.#system.delay_ms(), () => {
-        if (session.isEnded || this.#system.isCut) return;
-        const answer = effect();
-        if (loses === 'answer') return;
-        clock.after(this.#system.delay_ms(), () => {
-          if (this.#system.isCut || this.#isKilled) return;
-          limit.cancel();
-          resolve(answer);
+    const wire: Wire = {
+      clock: this.#wire.clock,
+      toService: (arrive) => {
+        if (loses === 'request') return;
+        this.#wire.toService(() => {
+          if (!session.isEnded && !this.#system.isCut) arrive();
         });
-      });
-    });
+      },
+      toClient: (arrive) => {
+        if (loses === 'answer') return;
+        this.#wire.toClient(() => {
+          if (!this.#system.isCut && !this.#isKilled) arrive();
+        });
+      },
+    };
+    return request(wire, effect, answerLimit_ms, () => new Lost('no answer'));
   }
 
-  #write(batch: OutputBatch): void {
-    const outputs = batch.outputs();
-    while (outputs.next()) {
-      const { bytes, keyStart, keyEnd, valueStart, valueEnd, timestamp_ms } = outputs;
+  #encode(batch: OutputBatch): Sent {
+    const outputs: Sent['outputs'][number][] = [];
+    const cursor = batch.outputs();
+    while (cursor.next()) {
+      const { bytes, keyStart, keyEnd, valueStart, valueEnd, timestamp_ms } = cursor;
       const record: MemoryRecord = {
         key: keyEnd < 0 ? null : Buffer.from(bytes.subarray(keyStart, keyEnd)),
         value: valueEnd < 0 ? null : Buffer.from(bytes.subarray(valueStart, valueEnd)),
         timestamp_ms,
-        headers: outputs.headers(),
+        headers: cursor.headers(),
       };
-      this.#logs[outputs.sink]?.log.append(outputs.partition, [record]);
+      const sink = this.#logs[cursor.sink]?.sink;
+      const task = batch.moves[cursor.task]?.task;
+      if (sink === undefined || task === undefined) throw new Error('an output of no sink or task');
+      outputs.push({ sink, partition: cursor.partition, task, position: cursor.position, record });
+    }
+    return { moves: batch.moves.map(({ task, from, to }) => ({ task, from, to })), outputs };
+  }
+
+  #append({ outputs }: Sent): void {
+    for (const { sink, partition, record } of outputs) {
+      this.#logs.find((one) => one.sink === sink)?.log.append(partition, [record]);
     }
   }
 }

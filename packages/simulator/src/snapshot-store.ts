@@ -9,8 +9,10 @@ import {
   type SnapshotStore,
   type WriteOutcome,
 } from '@tandem/ports';
+import { instantWire, request, type Wire } from './wire.ts';
 
 const chunk_bytes = 1024 * 1024;
+const answerLimit_ms = 2000;
 
 interface Kept {
   readonly info: RevisionInfo;
@@ -29,9 +31,11 @@ export class MemoryRevisions {
   readonly apps = new Map<AppName, AppRevisions>();
   /** While it answers true, the store is down. */
   isDown: () => boolean = () => false;
+  /** Told of every revision as it is kept. */
+  onKept: (app: AppName, revision: number) => void = () => undefined;
 
-  open(clock: Clock): SnapshotStore {
-    return new MemorySnapshotStore(this, clock);
+  open(clock: Clock, wire: Wire = instantWire(clock)): SnapshotStore {
+    return new MemorySnapshotStore(this, clock, wire);
   }
 
   /** Changes one byte. */
@@ -45,10 +49,12 @@ export class MemoryRevisions {
 class MemorySnapshotStore implements SnapshotStore {
   readonly #revisions: MemoryRevisions;
   readonly #clock: Clock;
+  readonly #wire: Wire;
 
-  constructor(revisions: MemoryRevisions, clock: Clock) {
+  constructor(revisions: MemoryRevisions, clock: Clock, wire: Wire) {
     this.#revisions = revisions;
     this.#clock = clock;
+    this.#wire = wire;
   }
 
   async write(
@@ -56,78 +62,99 @@ class MemorySnapshotStore implements SnapshotStore {
     content: AsyncIterable<Uint8Array>,
     positions: () => Readonly<Record<TaskId, string>>,
   ): Promise<WriteOutcome> {
-    const refused = this.#fence(head);
+    const refused = await this.#ask(() => this.#fence(head));
     if (refused !== undefined) return refused;
     const pieces: Buffer[] = [];
-    for await (const piece of content) pieces.push(Buffer.from(piece));
+    for await (const piece of content) {
+      pieces.push(Buffer.from(piece));
+      await this.#ask(() => undefined);
+    }
     const bytes = Buffer.concat(pieces);
     const at = positions();
-    const overtaken = this.#fence(head);
-    if (overtaken !== undefined) return overtaken;
-    const app = this.#revisions.apps.get(head.app) ?? { epoch: head.epoch, lastRevision: 0, kept: new Map() };
-    this.#revisions.apps.set(head.app, app);
-    app.epoch = head.epoch;
-    app.lastRevision += 1;
-    const revision = app.lastRevision;
-    const info = { ...head, revision, positions: at, size_bytes: bytes.length, createdAt_ms: this.#clock.wall_ms() };
-    app.kept.set(revision, { info, content: bytes, sha256: digest(bytes) });
-    return { outcome: 'stored', revision, size_bytes: bytes.length };
+    const createdAt_ms = this.#clock.wall_ms();
+    return this.#ask(() => this.#fence(head) ?? this.#keep({ ...head, positions: at, createdAt_ms }, bytes));
   }
 
-  async list(app: AppName): Promise<readonly RevisionInfo[]> {
-    this.#check();
-    const kept = this.#revisions.apps.get(app)?.kept.values() ?? [];
-    return Promise.resolve([...kept].map((each) => each.info).sort((a, b) => b.revision - a.revision));
+  list(app: AppName): Promise<readonly RevisionInfo[]> {
+    return this.#ask(() => this.#list(app));
   }
 
   async *read(app: AppName, revision: number): AsyncGenerator<Uint8Array> {
-    this.#check();
-    const kept = this.#revisions.apps.get(app)?.kept.get(revision);
-    if (kept === undefined) {
-      throw new TandemError('revision-missing', `revision ${String(revision)} of app '${app}' is not in the store`);
-    }
-    if (digest(kept.content) !== kept.sha256) {
-      throw new TandemError('snapshot-corrupt', `revision ${String(revision)} of app '${app}' fails its checksum`);
-    }
-    for (let at = 0; at < kept.content.length; at += chunk_bytes) {
-      yield await Promise.resolve(kept.content.subarray(at, at + chunk_bytes));
+    const content = await this.#ask(() => {
+      const kept = this.#revisions.apps.get(app)?.kept.get(revision);
+      if (kept === undefined) {
+        throw new TandemError('revision-missing', `revision ${String(revision)} of app '${app}' is not in the store`);
+      }
+      if (digest(kept.content) !== kept.sha256) {
+        throw new TandemError('snapshot-corrupt', `revision ${String(revision)} of app '${app}' fails its checksum`);
+      }
+      return kept.content;
+    });
+    for (let at = 0; at < content.length; at += chunk_bytes) {
+      yield await this.#ask(() => content.subarray(at, at + chunk_bytes));
     }
   }
 
-  async prune(app: AppName, keep: number): Promise<readonly number[]> {
-    this.#check();
-    if (!Number.isInteger(keep) || keep < 1)
-      throw new RangeError(`must keep at least one revision, not ${String(keep)}`);
-    const dropped = (await this.list(app)).slice(keep).map((info) => info.revision);
-    for (const revision of dropped) this.#revisions.apps.get(app)?.kept.delete(revision);
-    return dropped;
+  prune(app: AppName, keep: number): Promise<readonly number[]> {
+    return this.#ask(() => {
+      if (!Number.isInteger(keep) || keep < 1) {
+        throw new RangeError(`must keep at least one revision, not ${String(keep)}`);
+      }
+      const dropped = this.#list(app)
+        .slice(keep)
+        .map((info) => info.revision);
+      for (const revision of dropped) this.#revisions.apps.get(app)?.kept.delete(revision);
+      return dropped;
+    });
   }
 
-  async highestEpoch(app: AppName): Promise<Epoch | undefined> {
-    this.#check();
-    return Promise.resolve(this.#revisions.apps.get(app)?.epoch);
+  highestEpoch(app: AppName): Promise<Epoch | undefined> {
+    return this.#ask(() => this.#revisions.apps.get(app)?.epoch);
   }
 
-  async deleteAll(app: AppName): Promise<number> {
-    this.#check();
-    const kept = this.#revisions.apps.get(app)?.kept;
-    const count = kept?.size ?? 0;
-    kept?.clear();
-    return Promise.resolve(count);
+  deleteAll(app: AppName): Promise<number> {
+    return this.#ask(() => {
+      const kept = this.#revisions.apps.get(app)?.kept;
+      const count = kept?.size ?? 0;
+      kept?.clear();
+      return count;
+    });
   }
 
   async close(): Promise<void> {
     return Promise.resolve();
   }
 
-  #fence(head: RevisionHead): WriteOutcome | undefined {
-    this.#check();
-    const seen = this.#revisions.apps.get(head.app)?.epoch;
-    return seen !== undefined && seen > head.epoch ? { outcome: 'fenced', byEpoch: seen } : undefined;
+  #list(app: AppName): readonly RevisionInfo[] {
+    const kept = this.#revisions.apps.get(app)?.kept.values() ?? [];
+    return [...kept].map((each) => each.info).sort((a, b) => b.revision - a.revision);
   }
 
-  #check(): void {
-    if (this.#revisions.isDown()) throw new TandemError('store-unreachable', 'the snapshot store is down');
+  #keep(info: Omit<RevisionInfo, 'revision' | 'size_bytes'>, content: Buffer): WriteOutcome {
+    const app = this.#revisions.apps.get(info.app) ?? { epoch: info.epoch, lastRevision: 0, kept: new Map() };
+    this.#revisions.apps.set(info.app, app);
+    app.epoch = info.epoch;
+    app.lastRevision += 1;
+    const revision = app.lastRevision;
+    const size_bytes = content.length;
+    app.kept.set(revision, { info: { ...info, revision, size_bytes }, content, sha256: digest(content) });
+    this.#revisions.onKept(info.app, revision);
+    return { outcome: 'stored', revision, size_bytes };
+  }
+
+  /** While it is down nothing is answered but that. */
+  #ask<T>(effect: () => T): Promise<T> {
+    const unreachable = (): Error => new TandemError('store-unreachable', 'the snapshot store is down');
+    const reached = (): T => {
+      if (this.#revisions.isDown()) throw unreachable();
+      return effect();
+    };
+    return request(this.#wire, reached, answerLimit_ms, unreachable);
+  }
+
+  #fence(head: RevisionHead): WriteOutcome | undefined {
+    const seen = this.#revisions.apps.get(head.app)?.epoch;
+    return seen !== undefined && seen > head.epoch ? { outcome: 'fenced', byEpoch: seen } : undefined;
   }
 }
 

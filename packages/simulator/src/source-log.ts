@@ -1,7 +1,19 @@
 // A log in memory, for simulated pairs: one MemoryLog is the service, each MemorySource a client of it. What a reader
 // fetches takes a moment of the given clock, so that everything that can happen in between does.
 import { asPosition, type Position } from '@tandem/pair';
-import type { Clock, Headers, SourceBatch, SourceGap, SourceLog, SourceReader, StartFrom, Timer } from '@tandem/ports';
+import {
+  TandemError,
+  toError,
+  type Clock,
+  type Headers,
+  type SourceBatch,
+  type SourceGap,
+  type SourceLog,
+  type SourceReader,
+  type StartFrom,
+  type Timer,
+} from '@tandem/ports';
+import { instantWire, request, type Wire } from './wire.ts';
 
 export interface MemoryRecord {
   readonly key: Uint8Array | null;
@@ -26,6 +38,7 @@ interface MemoryPartition {
 }
 
 const retry_ms = 20;
+const answerLimit_ms = 1000;
 
 /** What all clients of a log share. */
 export class MemoryLog {
@@ -48,8 +61,8 @@ export class MemoryLog {
   }
 
   /** A client such as another process would have. */
-  connect(): MemorySource {
-    return new MemorySource(this);
+  connect(wire: Wire = instantWire(this.clock)): MemorySource {
+    return new MemorySource(this, wire);
   }
 
   /** Returns the offset of the first of them. */
@@ -77,7 +90,7 @@ export class MemoryLog {
   /** Records from this offset on; fewer when the log ends. */
   slice(partition: number, from: number, most: number): readonly MemoryRecord[] {
     const { first, records } = this.#of(partition);
-    return records.slice(from - first, from - first + most);
+    return from < first ? [] : records.slice(from - first, from - first + most);
   }
 
   get isCut(): boolean {
@@ -116,31 +129,35 @@ export class MemoryLog {
 
 export class MemorySource implements SourceLog {
   readonly #log: MemoryLog;
+  readonly #wire: Wire;
   readonly #readers = new Set<MemoryReader>();
 
-  constructor(log: MemoryLog) {
+  constructor(log: MemoryLog, wire: Wire) {
     this.#log = log;
+    this.#wire = wire;
   }
 
   partitions(): Promise<number> {
-    return Promise.resolve(this.#log.partitions);
+    return ask(this.#wire, this.#log, () => this.#log.partitions);
   }
 
   bounds(partition: number): Promise<{ readonly first: Position; readonly end: Position }> {
-    return Promise.resolve(this.#log.bounds(partition));
+    return ask(this.#wire, this.#log, () => this.#log.bounds(partition));
   }
 
   resolve(partition: number, startFrom: StartFrom): Promise<Position> {
-    const { first, end } = this.#log.bounds(partition);
-    if (startFrom === 'earliest') return Promise.resolve(first);
-    if (startFrom === 'latest') return Promise.resolve(end);
-    const records = this.#log.slice(partition, first, end - first);
-    const found = records.findIndex((record) => record.timestamp_ms >= startFrom.time_ms);
-    return Promise.resolve(found < 0 ? end : asPosition(first + found));
+    return ask(this.#wire, this.#log, () => {
+      const { first, end } = this.#log.bounds(partition);
+      if (startFrom === 'earliest') return first;
+      if (startFrom === 'latest') return end;
+      const records = this.#log.slice(partition, first, end - first);
+      const found = records.findIndex((record) => record.timestamp_ms >= startFrom.time_ms);
+      return found < 0 ? end : asPosition(first + found);
+    });
   }
 
   read(positions: ReadonlyMap<number, Position>): SourceReader {
-    const reader = new MemoryReader(this.#log, positions);
+    const reader = new MemoryReader(this.#log, this.#wire, positions);
     this.#readers.add(reader);
     return reader;
   }
@@ -156,6 +173,24 @@ export class MemorySource implements SourceLog {
   }
 }
 
+function ask<T>(wire: Wire, log: MemoryLog, effect: () => T): Promise<T> {
+  const unreachable = (): Error => new TandemError('source-unreachable', 'the log cannot be reached');
+  const reached = (): T => {
+    if (log.isCut) throw unreachable();
+    return effect();
+  };
+  return request(wire, reached, answerLimit_ms, unreachable);
+}
+
+/** What is there of one partition from where it is wanted. */
+interface Fetched {
+  readonly state: ReadPartition;
+  readonly first: Position;
+  readonly end: Position;
+  /** Undefined: not asked for. */
+  readonly records: readonly MemoryRecord[] | undefined;
+}
+
 interface ReadPartition {
   readonly partition: number;
   fetchFrom: number;
@@ -168,15 +203,21 @@ interface ReadPartition {
 class MemoryReader implements SourceReader {
   onReady: () => void = () => undefined;
   readonly #log: MemoryLog;
+  readonly #wire: Wire;
   readonly #partitions: readonly ReadPartition[];
   #turn = 0;
   #starving = false;
+  /** Undefined while no fetch is to come or under way. */
   #fetch: Timer | undefined;
+  /** Raised by whatever makes the fetch under way void. */
+  #run = 0;
+  #newsWaits = false;
   #trouble: string | undefined = 'not connected yet';
   #closed = false;
 
-  constructor(log: MemoryLog, positions: ReadonlyMap<number, Position>) {
+  constructor(log: MemoryLog, wire: Wire, positions: ReadonlyMap<number, Position>) {
     this.#log = log;
+    this.#wire = wire;
     this.#partitions = [...positions].map(([partition, position]) => ({
       partition,
       fetchFrom: position,
@@ -222,6 +263,7 @@ class MemoryReader implements SourceReader {
 
   close(): Promise<void> {
     this.#closed = true;
+    this.#run++;
     this.#fetch?.cancel();
     this.#fetch = undefined;
     this.#log.detach(this);
@@ -230,46 +272,68 @@ class MemoryReader implements SourceReader {
 
   onNews(): void {
     if (this.#fetch === undefined) this.#fetchAfter(this.#log.delay_ms());
+    else this.#newsWaits = true;
   }
 
   onBroken(): void {
-    this.#trouble = 'connection lost';
+    this.#fail('connection lost');
+  }
+
+  #fail(trouble: string): void {
+    this.#trouble = trouble;
     this.#fetch?.cancel();
     this.#fetchAfter(retry_ms);
   }
 
   #fetchAfter(delay_ms: number): void {
     if (this.#closed) return;
-    this.#fetch = this.#log.clock.after(delay_ms, () => {
-      this.#fetch = undefined;
-      if (this.#log.isCut) {
-        this.#trouble = 'the log cannot be reached';
-        this.#fetchAfter(retry_ms);
-        return;
-      }
-      this.#trouble = undefined;
-      for (const state of this.#partitions) this.#fill(state);
-      if (this.#starving && this.#partitions.some((state) => state.ready !== undefined && !state.paused)) {
-        this.#starving = false;
-        this.onReady();
-      }
+    const run = ++this.#run;
+    this.#fetch = this.#wire.clock.after(delay_ms, () => {
+      this.#newsWaits = false;
+      const wanted = this.#partitions.map((state) => ({ state, from: isWanted(state) ? state.fetchFrom : undefined }));
+      ask(this.#wire, this.#log, () => wanted.map(({ state, from }) => this.#look(state, from)))
+        .then((fetched) => {
+          if (run === this.#run) this.#arrived(fetched);
+        })
+        .catch((thrown: unknown) => {
+          if (run === this.#run) this.#fail(toError(thrown).message);
+        });
     });
   }
 
-  #fill(state: ReadPartition): void {
+  #look(state: ReadPartition, from: number | undefined): Fetched {
     const { first, end } = this.#log.bounds(state.partition);
-    state.end = end;
-    if (state.ready !== undefined || state.stopped || state.paused) return;
-    if (state.fetchFrom < first || state.fetchFrom > end) {
-      state.stopped = true;
-      state.ready = { kind: 'gap', partition: state.partition, wanted: asPosition(state.fetchFrom), first };
-      return;
-    }
-    const records = this.#log.slice(state.partition, state.fetchFrom, this.#log.pageRecords);
-    if (records.length === 0) return;
-    state.ready = new MemoryPage(state.partition, state.fetchFrom, records);
-    state.fetchFrom += records.length;
+    const records = from === undefined ? undefined : this.#log.slice(state.partition, from, this.#log.pageRecords);
+    return { state, first, end, records };
   }
+
+  #arrived(fetched: readonly Fetched[]): void {
+    this.#fetch = undefined;
+    this.#trouble = undefined;
+    for (const one of fetched) fill(one);
+    if (this.#newsWaits) this.onNews();
+    if (this.#starving && this.#partitions.some((state) => state.ready !== undefined && !state.paused)) {
+      this.#starving = false;
+      this.onReady();
+    }
+  }
+}
+
+function isWanted(state: ReadPartition): boolean {
+  return state.ready === undefined && !state.stopped && !state.paused;
+}
+
+function fill({ state, first, end, records }: Fetched): void {
+  state.end = end;
+  if (records === undefined || !isWanted(state)) return;
+  if (state.fetchFrom < first || state.fetchFrom > end) {
+    state.stopped = true;
+    state.ready = { kind: 'gap', partition: state.partition, wanted: asPosition(state.fetchFrom), first };
+    return;
+  }
+  if (records.length === 0) return;
+  state.ready = new MemoryPage(state.partition, state.fetchFrom, records);
+  state.fetchFrom += records.length;
 }
 
 const nothing = new Uint8Array(0);

@@ -77,7 +77,12 @@ export class VirtualTime {
       return;
     }
     next.callback = undefined;
-    callback();
+    try {
+      callback();
+    } catch (thrown) {
+      if (owner === undefined) throw thrown;
+      owner.onThrown(thrown);
+    }
     await settled();
   }
 
@@ -120,15 +125,20 @@ export type ProcessState = 'running' | 'paused' | 'dead';
 export class SimulatedProcess implements Clock {
   readonly time: VirtualTime;
   /** Of its monotonic clock against virtual time; 1 is right. */
-  readonly #rate: number;
+  readonly rate: number;
   readonly #began_ms: number;
   #wallOffset_ms: number;
   #state: ProcessState = 'running';
   #late: Due[] = [];
+  readonly #threads = new Set<SimulatedProcess>();
+  /** What becomes of an exception that nobody caught; thrown on unless somebody says otherwise. */
+  onThrown: (thrown: unknown) => void = (thrown) => {
+    throw thrown;
+  };
 
   constructor(time: VirtualTime, options: { readonly wall_ms: number; readonly rate?: number }) {
     this.time = time;
-    this.#rate = options.rate ?? 1;
+    this.rate = options.rate ?? 1;
     this.#began_ms = time.now_ms();
     this.#wallOffset_ms = options.wall_ms;
   }
@@ -138,7 +148,7 @@ export class SimulatedProcess implements Clock {
   }
 
   now_ms(): number {
-    return (this.time.now_ms() - this.#began_ms) * this.#rate;
+    return (this.time.now_ms() - this.#began_ms) * this.rate;
   }
 
   wall_ms(): number {
@@ -146,7 +156,9 @@ export class SimulatedProcess implements Clock {
   }
 
   after(delay_ms: number, callback: () => void): Timer {
-    return this.time.after(delay_ms / this.#rate, callback, this);
+    // A clock of its own is rounded; a timer that is early by the last digit would be asked for again without end.
+    const rounding_ms = this.rate === 1 ? 0 : 1e-6;
+    return this.time.after(delay_ms / this.rate + rounding_ms, callback, this);
   }
 
   /** Somebody sets the wall clock; the monotonic one is not concerned. */
@@ -154,9 +166,17 @@ export class SimulatedProcess implements Clock {
     this.#wallOffset_ms += by_ms;
   }
 
+  /** A thread of it: the same clock, and it is stopped and killed with its process; killed by itself, it dies alone. */
+  thread(): SimulatedProcess {
+    const thread = new Thread(this);
+    this.#threads.add(thread);
+    return thread;
+  }
+
   /** As by SIGSTOP: what comes due meanwhile happens when it is continued, in the same order. */
   pause(): void {
     if (this.#state === 'running') this.#state = 'paused';
+    for (const thread of this.#threads) thread.pause();
   }
 
   resume(): void {
@@ -164,17 +184,38 @@ export class SimulatedProcess implements Clock {
     this.#state = 'running';
     this.time.resume(this.#late);
     this.#late = [];
+    for (const thread of this.#threads) thread.resume();
   }
 
   /** As by SIGKILL: nothing of it ever happens again. */
   kill(): void {
     this.#state = 'dead';
     this.#late = [];
+    for (const thread of this.#threads) thread.kill();
+    this.#threads.clear();
   }
 
   /** For virtual time only. */
   putOff(due: Due): void {
     this.#late.push(due);
+  }
+}
+
+class Thread extends SimulatedProcess {
+  readonly #process: SimulatedProcess;
+
+  constructor(process: SimulatedProcess) {
+    super(process.time, { wall_ms: 0, rate: process.rate });
+    this.#process = process;
+    if (process.state === 'paused') this.pause();
+  }
+
+  override now_ms(): number {
+    return this.#process.now_ms();
+  }
+
+  override wall_ms(): number {
+    return this.#process.wall_ms();
   }
 }
 

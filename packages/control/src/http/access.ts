@@ -4,7 +4,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { NodeDoors } from '../api.ts';
-import { incarnationHeader } from '../probe.ts';
+import { incarnationHeader } from './probe.ts';
 import { rawProblem, type Refusal } from './problem.ts';
 
 export type AccessDoors = Pick<NodeDoors, 'token' | 'loopback'>;

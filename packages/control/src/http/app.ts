@@ -1,9 +1,9 @@
 // The admin HTTP doors of a node: probes for everybody, everything else for whoever has the token.
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
 import { toError } from '@tandem/ports';
-import type { Logger } from 'pino';
 import type { NodeDoors } from '../api.ts';
-import { incarnationHeader } from '../probe.ts';
+import type { NodeLog } from '../log.ts';
+import { incarnationHeader } from './probe.ts';
 import { refuseAccess } from './access.ts';
 import { sendDownload, stallLimit_ms } from './download.ts';
 import { refusalOf, sendProblem, type Refusal } from './problem.ts';
@@ -24,7 +24,7 @@ export interface HttpAppOptions {
   readonly stallLimit_ms?: number;
 }
 
-export function createHttpApp(doors: NodeDoors, log: Logger, options: HttpAppOptions = {}): Express {
+export function createHttpApp(doors: NodeDoors, log: NodeLog, options: HttpAppOptions = {}): Express {
   const app = express();
   app.disable('x-powered-by').disable('etag').set('query parser', false);
   app.enable('strict routing').enable('case sensitive routing');
@@ -66,7 +66,7 @@ export function createHttpApp(doors: NodeDoors, log: Logger, options: HttpAppOpt
 const notChunked: Refusal = { status: 505, code: 'http-version', detail: 'downloads need HTTP/1.1' };
 
 /** One word for everybody, and a second line that says why for those who may know. */
-function addProbes(app: Express, doors: NodeDoors, log: Logger): void {
+function addProbes(app: Express, doors: NodeDoors, log: NodeLog): void {
   const probe = (path: string, look: () => { ok: boolean; word: string; why: string }): void => {
     route(app, path, log, {
       get: (request, response) => {
@@ -94,7 +94,7 @@ function addProbes(app: Express, doors: NodeDoors, log: Logger): void {
   });
 }
 
-function addNodeRoutes(app: Express, doors: NodeDoors, log: Logger): void {
+function addNodeRoutes(app: Express, doors: NodeDoors, log: NodeLog): void {
   route(app, '/metrics', log, {
     get: async (_request, response) => {
       const { contentType, body } = await doors.metrics();
@@ -118,7 +118,7 @@ function addNodeRoutes(app: Express, doors: NodeDoors, log: Logger): void {
   });
 }
 
-function addAppRoutes(app: Express, doors: NodeDoors, log: Logger, stallLimit_ms: number): void {
+function addAppRoutes(app: Express, doors: NodeDoors, log: NodeLog, stallLimit_ms: number): void {
   const noSuchApp = (request: Request, response: Response): void => {
     const detail = `there is no app '${parameter(request, 'app')}' on this node`;
     refuse(request, response, { status: 404, code: 'no-such-app', detail }, log);
@@ -191,7 +191,7 @@ interface Handlers {
 }
 
 /** Every other method of the path is answered 405 with what is allowed. */
-function route(app: Express, path: string, log: Logger, handlers: Handlers): void {
+function route(app: Express, path: string, log: NodeLog, handlers: Handlers): void {
   const allow = [...(handlers.get ? ['GET', 'HEAD'] : []), ...(handlers.post ? ['POST'] : [])].join(', ');
   const at = app.route(path);
   if (handlers.get) at.get(handlers.get);
@@ -207,7 +207,7 @@ function refuse(
   request: Request,
   response: Response,
   refusal: Refusal,
-  log: Logger,
+  log: NodeLog,
   more?: Readonly<Record<string, unknown>>,
 ): void {
   const { status, code } = refusal;

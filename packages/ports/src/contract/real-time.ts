@@ -5,7 +5,8 @@ export const clock: Clock = {
   now_ms: () => performance.now(),
   wall_ms: () => Date.now(),
   after: (delay_ms, callback) => {
-    const timer = setTimeout(callback, Math.max(0, delay_ms));
+    // Node leaves fractions out: never early by more than the fraction of the millisecond that it counts from.
+    const timer = setTimeout(callback, Math.max(0, Math.ceil(delay_ms)));
     timer.unref();
     return {
       cancel: () => {

@@ -3,14 +3,10 @@ import { request } from 'node:http';
 import { request as secureRequest } from 'node:https';
 import { connect } from 'node:net';
 import type { Member } from '@tandem/pair';
+import type { ProbeOutcome } from '../network.ts';
 
 /** Every answer of a node's HTTP server carries its incarnation in this header. */
 export const incarnationHeader = 'tandem-incarnation';
-
-export const probeLimit_ms = 500;
-
-/** `unknown`: no answer within the limit, or one that says nothing. */
-export type ProbeOutcome = 'gone' | 'alive' | 'unknown';
 
 /** Connecting and the answer may each take `limit_ms`. */
 export async function probe(peer: Member, limit_ms: number): Promise<ProbeOutcome> {

@@ -2,20 +2,13 @@
 import { request, type IncomingMessage } from 'node:http';
 import { request as secureRequest } from 'node:https';
 import { TandemError } from '@tandem/ports';
+import type { PeerCall } from '../network.ts';
 
 /** A peer that sends nothing for this long is given up. */
 const idleLimit_ms = 30_000;
 const problemLimit_bytes = 16 * 1024;
 
-interface Call {
-  readonly method: 'GET' | 'POST';
-  readonly path: string;
-  readonly token: string | undefined;
-  /** Silence after which it is given up. */
-  readonly limit_ms?: number;
-}
-
-function call(address: string, { method, path, token, limit_ms = idleLimit_ms }: Call): Promise<IncomingMessage> {
+function call(address: string, { method, path, token, limit_ms = idleLimit_ms }: PeerCall): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const url = new URL(path, address);
     const send = url.protocol === 'https:' ? secureRequest : request;
@@ -81,7 +74,7 @@ async function* whole(response: IncomingMessage, what: string): AsyncGenerator<U
 }
 
 /** A JSON answer of the peer. @throws TandemError with the peer's own code. */
-export async function askPeer(address: string, request: Call): Promise<unknown> {
+export async function askPeer(address: string, request: PeerCall): Promise<unknown> {
   const response = await call(address, request);
   const status = response.statusCode ?? 0;
   const body = await text(response, 1024 * 1024);

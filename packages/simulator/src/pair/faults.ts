@@ -1,0 +1,112 @@
+// The faults that strike a simulated pair: when, where, how long.
+import type { NodeId } from '@tandem/pair';
+import type { Random } from './random.ts';
+
+export const faultKinds = [
+  'kill',
+  'kill-both',
+  'kill-at-message',
+  'stop',
+  'stop-at-message',
+  'terminate',
+  'lane-dies',
+  'switchover',
+  'coordinator-away',
+  'coordinator-cut',
+  'session-expires',
+  'store-away',
+  'store-cut',
+  'revision-damaged',
+  'sinks-blocked',
+  'sinks-away',
+  'sinks-cut',
+  'sinks-slow',
+  'log-away',
+  'log-cut',
+  'log-shortened',
+  'link-cut',
+  'link-slow',
+  'wall-clock-jumps',
+] as const;
+
+export type FaultKind = (typeof faultKinds)[number];
+
+export type Direction = 'there' | 'back' | 'both';
+
+export interface Fault {
+  readonly kind: FaultKind;
+  readonly at_ms: number;
+  /** Until it is over: cut, away, stopped, or not started again. */
+  readonly for_ms: number;
+  /** Where it matters; `active` and `passive`: whoever is when it strikes. */
+  readonly node: NodeId;
+  readonly direction: Direction;
+  /** For those at a message: so many messages after `at_ms`, and whether it has happened by then. */
+  readonly messages: number;
+  readonly isAfter: boolean;
+  /** For clocks: by how much. */
+  readonly by_ms: number;
+}
+
+/** Some at random times, and some close together. */
+export function planFaults(random: Random, end_ms: number, kinds: readonly FaultKind[] = faultKinds): readonly Fault[] {
+  const faults: Fault[] = [];
+  const count = 1 + random.below(9);
+  let at_ms = random.between(50, 1_200);
+  for (let index = 0; index < count && at_ms < end_ms; index++) {
+    faults.push({
+      kind: random.pick(kinds),
+      at_ms: Math.round(at_ms),
+      for_ms: Math.round(random.chance(0.3) ? random.between(300, 1_800) : random.between(5, 400)),
+      node: random.pick(['active', 'active', 'passive', 'a', 'b']),
+      direction: random.pick<Direction>(['there', 'back', 'both']),
+      messages: 1 + random.below(random.chance(0.5) ? 30 : 400),
+      isAfter: random.chance(0.5),
+      by_ms: Math.round(random.between(-5_000, 5_000)),
+    });
+    at_ms += random.chance(0.5) ? random.between(0, 150) : random.between(100, 1_200);
+  }
+  return faults;
+}
+
+/** For people. */
+export function describeFault(fault: Fault): string {
+  const { kind, node, direction, for_ms, messages, isAfter, by_ms } = fault;
+  const whole = `${String(for_ms)} ms`;
+  switch (kind) {
+    case 'kill':
+    case 'terminate':
+      return `${kind} ${node}, started again ${whole} later`;
+    case 'kill-both':
+      return `kill both, started again ${whole} later and after that`;
+    case 'kill-at-message':
+    case 'stop-at-message':
+      return `${kind} ${node}: ${isAfter ? 'after' : 'before'} message ${String(messages)}, for ${whole}`;
+    case 'stop':
+      return `stop ${node} for ${whole}`;
+    case 'coordinator-cut':
+    case 'store-cut':
+    case 'sinks-cut':
+    case 'log-cut':
+    case 'link-cut':
+      return `${kind} ${node}, ${direction}, for ${whole}`;
+    case 'sinks-slow':
+    case 'link-slow':
+      return `${kind} ${node} for ${whole}`;
+    case 'coordinator-away':
+    case 'store-away':
+    case 'sinks-away':
+    case 'sinks-blocked':
+    case 'log-away':
+      return `${kind} for ${whole}`;
+    case 'wall-clock-jumps':
+      return `wall clock of ${node} jumps by ${String(by_ms)} ms`;
+    case 'lane-dies':
+    case 'session-expires':
+      return `${kind} ${node}`;
+    case 'switchover':
+    case 'revision-damaged':
+    case 'log-shortened':
+      return kind;
+  }
+}

@@ -1,0 +1,321 @@
+// One node of a simulated pair, over all its runs: its process, what it is connected to, and what faults do to it.
+import {
+  startNode,
+  type AppOptions,
+  type NodeDoors,
+  type NodeHandle,
+  type NodeLog,
+  type NodeParts,
+} from '@tandem/control';
+import type { FromLane, LaneSpec, ToLane } from '@tandem/lane';
+import type { NodeId } from '@tandem/pair';
+import { toError, type Clock, type LaneAdapter } from '@tandem/ports';
+import { compileApp, type App } from '@tandem/streams';
+import { SimulatedProcess, type VirtualTime } from '../virtual-time.ts';
+import type { History } from './history.ts';
+import { LaneThreads } from './lane-threads.ts';
+import { goodWay, Line, type Crossing, type Way } from './lines.ts';
+import { addressOf, NodeNetwork, type Net } from './network.ts';
+import type { Random } from './random.ts';
+import type { Scenario } from './scenario.ts';
+import type { Services } from './services.ts';
+
+export const serviceNames = ['coordinator', 'store', 'sinks', 'log'] as const;
+export type ServiceName = (typeof serviceNames)[number];
+
+export interface NodeWorld {
+  readonly time: VirtualTime;
+  readonly scenario: Scenario;
+  readonly history: History;
+  readonly net: Net;
+  readonly services: Services;
+  readonly apps: readonly App[];
+  onToLane(app: string, lane: number, message: ToLane): void;
+  onFromLane(app: string, lane: number, message: FromLane): void;
+  /** Our own mistake: an exception that would end the process. */
+  onCrash(node: NodeId, error: Error): void;
+}
+
+/** Strikes when so many more messages have crossed. */
+export interface Trap {
+  messages: number;
+  readonly isAfter: boolean;
+  spring(): void;
+}
+
+/** How long whatever watches over the process waits before it starts it again. */
+const restart_ms = 100;
+
+interface Run {
+  readonly process: SimulatedProcess;
+  readonly network: NodeNetwork;
+  readonly threads: LaneThreads;
+  doors: NodeDoors | undefined;
+  handle: NodeHandle | undefined;
+}
+
+export class SimulatedNode {
+  readonly id: NodeId;
+  readonly ways: Readonly<Record<ServiceName, { readonly there: Way; readonly back: Way }>>;
+  trap: Trap | undefined;
+  readonly #world: NodeWorld;
+  readonly #rate: number;
+  readonly #random: Random;
+  #runs = 0;
+  #run: Run | undefined;
+  #wallOffset_ms: number;
+  /** Nobody starts it again until then. */
+  #downUntil_ms = 0;
+
+  constructor(id: NodeId, world: NodeWorld, rate: number, random: Random) {
+    this.id = id;
+    this.#world = world;
+    this.#rate = rate;
+    this.#random = random;
+    this.#wallOffset_ms = random.between(-50, 50);
+    const way = () => ({ there: goodWay(), back: goodWay() });
+    this.ways = { coordinator: way(), store: way(), sinks: way(), log: way() };
+  }
+
+  get isRunning(): boolean {
+    return this.#run?.process.state === 'running';
+  }
+
+  get process(): SimulatedProcess | undefined {
+    return this.#run?.process;
+  }
+
+  get threads(): LaneThreads | undefined {
+    return this.#run?.threads;
+  }
+
+  /** What it says of itself; undefined while it has no doors. */
+  get doors(): NodeDoors | undefined {
+    return this.#run?.process.state === 'running' ? this.#run.doors : undefined;
+  }
+
+  start(): void {
+    const { time, history, scenario } = this.#world;
+    if (this.#run !== undefined || time.now_ms() < this.#downUntil_ms) return;
+    this.#runs++;
+    const random = this.#random.of(`run ${String(this.#runs)}`);
+    const wall_ms = epoch_ms + time.now_ms() + this.#wallOffset_ms;
+    const process = new SimulatedProcess(time, { wall_ms, rate: this.#rate });
+    const crossing = this.#crossing();
+    const network = new NodeNetwork(this.#world.net, this.id, process, crossing, random.of('network'));
+    const threads = new LaneThreads({
+      process,
+      crossing,
+      random: random.of('lanes'),
+      apps: this.#world.apps,
+      adapters: (thread) => this.#adapters(thread, crossing, random),
+      onToLane: (app, lane, message) => {
+        this.#world.onToLane(app, lane, message);
+      },
+      onFromLane: (app, lane, message) => {
+        this.#world.onFromLane(app, lane, message);
+      },
+    });
+    const run: Run = { process, network, threads, doors: undefined, handle: undefined };
+    this.#run = run;
+    process.onThrown = (thrown) => {
+      this.#world.onCrash(this.id, toError(thrown));
+      this.kill(restart_ms);
+    };
+    history.note(this.id, `starts, run ${String(this.#runs)}`);
+    const line = (service: ServiceName): Line =>
+      new Line(process, this.ways[service], crossing, random.of(`${service} line`));
+    const { services } = this.#world;
+    const parts = this.#parts(run, random);
+    startNode(
+      {
+        pair: 'pair',
+        node: { id: this.id, listen: { host: this.id, port: 0 }, advertise: addressOf(this.id), token: undefined },
+        coordinator: services.coordination.connect(line('coordinator')),
+        store: services.revisions.open(process, line('store')),
+        apps: this.#world.apps.map((app) => appOptions(app, scenario)),
+        stateSync: { live: scenario.liveSync, retry_ms: 500 },
+        outputSync: { interval_ms: 100 },
+        persistence: scenario.persistence,
+        link: { ping_ms: scenario.sessionTimeout_ms / 8 },
+        switchover: { limit_ms: 300 },
+        lane: { answerLimit_ms: 1_500, restartBackoff_ms: 20, maxRestarts: 3 },
+        clock: process,
+        log: this.#log(process),
+      },
+      parts,
+    ).then(
+      (handle) => {
+        run.handle = handle;
+        void handle.ended.then((end) => {
+          this.#exited(run, `${end.blame === 'none' ? 'ends' : 'gives up'}: ${end.detail}`);
+        });
+      },
+      (thrown: unknown) => {
+        this.#exited(run, `could not start: ${toError(thrown).message}`);
+      },
+    );
+  }
+
+  /** As by SIGKILL; started again after that long. */
+  kill(down_ms: number): void {
+    const run = this.#run;
+    if (run === undefined) return;
+    this.#run = undefined;
+    this.trap = undefined;
+    this.#world.history.note(this.id, 'is killed');
+    run.process.kill();
+    run.network.breakOff();
+    this.#startAgain(down_ms);
+  }
+
+  /** As by SIGTERM. */
+  terminate(down_ms: number): void {
+    const handle = this.#run?.handle;
+    if (handle === undefined) {
+      this.kill(down_ms);
+      return;
+    }
+    this.#downUntil_ms = this.#world.time.now_ms() + down_ms;
+    void handle.stop();
+  }
+
+  pause(for_ms: number): void {
+    const run = this.#run;
+    if (run === undefined) return;
+    this.#world.history.note(this.id, `is stopped for ${for_ms.toFixed(0)} ms`);
+    run.process.pause();
+    this.#world.time.after(for_ms, () => {
+      if (run.process.state !== 'paused') return;
+      this.#world.history.note(this.id, 'is continued');
+      run.process.resume();
+    });
+  }
+
+  jump(by_ms: number): void {
+    this.#wallOffset_ms += by_ms;
+    this.#run?.process.jump(by_ms);
+  }
+
+  #exited(run: Run, why: string): void {
+    if (this.#run !== run) return;
+    this.#world.history.note(this.id, why);
+    this.#run = undefined;
+    run.process.kill();
+    run.network.breakOff();
+    this.#startAgain(Math.max(restart_ms, this.#downUntil_ms - this.#world.time.now_ms()));
+  }
+
+  #startAgain(down_ms: number): void {
+    const { time } = this.#world;
+    this.#downUntil_ms = time.now_ms() + down_ms;
+    time.after(down_ms, () => {
+      this.start();
+    });
+  }
+
+  /** Of this run only: whatever it still has under way when it is killed strikes nobody. */
+  #crossing(): Crossing {
+    return {
+      cross: (process, action) => {
+        if (process.state === 'dead') return;
+        const { trap } = this;
+        const isStruck = trap !== undefined && process.state === 'running' && --trap.messages <= 0;
+        if (isStruck) this.trap = undefined;
+        if (isStruck && !trap.isAfter) trap.spring();
+        // The springing of a trap is seen in the state, which TypeScript takes for unchanged.
+        const state = process.state as SimulatedProcess['state'];
+        if (state === 'paused') process.after(0, action);
+        else if (state === 'running') action();
+        if (isStruck && trap.isAfter) trap.spring();
+      },
+    };
+  }
+
+  #parts(run: Run, random: Random): NodeParts {
+    return {
+      network: {
+        serve: (at, doors, caller) => {
+          run.doors = doors;
+          return run.network.serve(at, doors, caller);
+        },
+        link: (address) => run.network.link(address),
+        probe: (peer, limit_ms) => run.network.probe(peer, limit_ms),
+        snapshot: (address, app) => run.network.snapshot(address, app),
+        ask: (address, call) => run.network.ask(address, call),
+      },
+      startLane: run.threads.start,
+      createCompression: () => ({
+        compress: (piece) => Promise.resolve(piece),
+        close: () => Promise.resolve(),
+      }),
+      unpack: (content) => content,
+      createMetrics: () => ({ names: [], scrape: () => Promise.resolve({ contentType: '', body: '' }) }),
+      runId: () => `${String(this.#runs)}-${random.next().toString(36).slice(2, 6)}`,
+    };
+  }
+
+  #adapters(thread: SimulatedProcess, crossing: Crossing, random: Random): readonly LaneAdapter[] {
+    const { services } = this.#world;
+    const line = (service: ServiceName): Line =>
+      new Line(thread, this.ways[service], crossing, random.of(`${service} lane`));
+    return [
+      {
+        name: 'memory',
+        createSource: () => Promise.resolve(services.log.connect(line('log'))),
+        createPublisher: (_system, sinks, scope) =>
+          Promise.resolve(
+            services.sinks.connect(
+              sinks.map(({ sink }) => ({ sink, log: services.output(sink) })),
+              scope,
+              line('sinks'),
+            ),
+          ),
+      },
+    ];
+  }
+
+  #log(process: SimulatedProcess): NodeLog {
+    const { history } = this.#world;
+    const say = (fields: Readonly<Record<string, unknown>>, message: string): void => {
+      if (process.state === 'dead') return;
+      history.note(this.id, Object.keys(fields).length === 0 ? message : `${message} ${JSON.stringify(fields)}`);
+    };
+    return { debug: say, info: say, warn: say, error: say };
+  }
+}
+
+/** When simulations begin. */
+export const epoch_ms = Date.UTC(2026, 0, 1);
+
+/** Time as services have it, which never die. */
+export function serviceClock(time: VirtualTime): Clock {
+  return {
+    now_ms: () => time.now_ms(),
+    wall_ms: () => epoch_ms + time.now_ms(),
+    after: (delay_ms, callback) => time.after(delay_ms, callback),
+  };
+}
+
+function appOptions(app: App, scenario: Scenario): AppOptions {
+  const topology = compileApp(app);
+  const use = { adapter: 'memory', system: {} };
+  const spec: Omit<LaneSpec, 'lane'> = {
+    pair: 'pair',
+    app: app.name,
+    lanes: scenario.lanes,
+    sources: topology.sources.map((source) => ({ ...use, source, binding: {}, startFrom: 'earliest' })),
+    publishers: [{ ...use, publisher: 'memory', sinks: topology.sinks.map((sink) => ({ sink, binding: {} })) }],
+    queueLimit_bytes: scenario.queueLimit_bytes,
+    publishMaxOutputs: scenario.publishMaxOutputs,
+    publishMaxBytes: 1 << 20,
+    inSyncLag_inputs: 10,
+    slice_ms: 10,
+  };
+  const { version, hash: topologyHash, sources, sinks } = topology;
+  return {
+    description: { app: app.name, version, topologyHash, sources, sinks },
+    bundle: { path: '', hash: 'simulated' },
+    lanes: Array.from({ length: scenario.lanes }, (_, lane) => ({ ...spec, lane })),
+  };
+}

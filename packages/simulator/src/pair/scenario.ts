@@ -1,0 +1,51 @@
+// What a seed means: the set-up of a pair, its load, and the faults that strike it.
+import type { NodeId } from '@tandem/pair';
+import { planFaults, type Fault, type FaultKind } from './faults.ts';
+import { Random } from './random.ts';
+
+export const nodeIds: readonly NodeId[] = ['a', 'b'];
+
+export interface Scenario {
+  readonly seed: number;
+  /** Faults come only before this; what is fed comes before it too. */
+  readonly faultsEnd_ms: number;
+  readonly partitions: number;
+  readonly lanes: number;
+  /** A second app runs beside the first, and an input breaks it. */
+  readonly withBrittle: boolean;
+  readonly fence: 'epoch' | 'opening';
+  readonly activeEndsWithSession: boolean;
+  readonly liveSync: boolean;
+  readonly sessionTimeout_ms: number;
+  readonly persistence: { readonly interval_ms: number; readonly keep: number };
+  readonly queueLimit_bytes: number;
+  readonly publishMaxOutputs: number;
+  /** Inputs arrive in bursts this far apart at most. */
+  readonly burstEvery_ms: number;
+  /** Of the nodes' monotonic clocks. */
+  readonly rates: readonly number[];
+  readonly faults: readonly Fault[];
+}
+
+/** @throws RangeError for an unknown kind of fault. */
+export function scenarioOf(seed: number, kinds?: readonly FaultKind[]): Scenario {
+  const random = new Random(`scenario ${String(seed)}`);
+  const faultsEnd_ms = random.between(2_000, 4_500);
+  return {
+    seed,
+    faultsEnd_ms,
+    partitions: 1 + random.below(3),
+    lanes: random.chance(0.3) ? 2 : 1,
+    withBrittle: random.chance(0.25),
+    fence: random.chance(0.5) ? 'epoch' : 'opening',
+    activeEndsWithSession: random.chance(0.5),
+    liveSync: random.chance(0.8),
+    sessionTimeout_ms: 400,
+    persistence: { interval_ms: random.between(200, 1_200), keep: 1 + random.below(3) },
+    queueLimit_bytes: random.chance(0.3) ? 600 + random.below(1_500) : 1 << 20,
+    publishMaxOutputs: random.chance(0.5) ? 1 + random.below(8) : 100,
+    burstEvery_ms: random.between(20, 100),
+    rates: nodeIds.map(() => random.between(0.97, 1.03)),
+    faults: planFaults(random.of('faults'), faultsEnd_ms, kinds),
+  };
+}

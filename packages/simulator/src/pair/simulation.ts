@@ -1,0 +1,156 @@
+// One seed's run: a pair, its load and its faults; then calm, in which everything has to come right.
+import type { NodeId } from '@tandem/pair';
+import type { App } from '@tandem/streams';
+import { VirtualTime } from '../virtual-time.ts';
+import { brittle, totals, type Input } from './apps.ts';
+import { Checker, type Violation } from './checker.ts';
+import { describeFault } from './faults.ts';
+import { History } from './history.ts';
+import { Net } from './network.ts';
+import { goodWay } from './lines.ts';
+import { epoch_ms, serviceClock, SimulatedNode } from './node.ts';
+import { Random } from './random.ts';
+import { Reference } from './reference.ts';
+import { nodeIds, type Scenario } from './scenario.ts';
+import { Services } from './services.ts';
+import { Striking } from './striking.ts';
+
+export interface SimulationResult {
+  readonly violations: readonly Violation[];
+  readonly history: string;
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly epochs: number;
+}
+
+/** Once nothing is wrong any more, everything is published and the pair in step within this time (L1). */
+const recovery_ms = 8_000;
+
+export async function simulate(scenario: Scenario): Promise<SimulationResult> {
+  return new Simulation(scenario).run();
+}
+
+class Simulation {
+  readonly #scenario: Scenario;
+  readonly #time = new VirtualTime();
+  readonly #history = new History(this.#time);
+  readonly #random: Random;
+  readonly #services: Services;
+  readonly #references: ReadonlyMap<string, Reference>;
+  readonly #checker: Checker;
+  readonly #nodes: readonly SimulatedNode[];
+  readonly #striking: Striking;
+  #inputs = 0;
+
+  constructor(scenario: Scenario) {
+    this.#scenario = scenario;
+    this.#random = new Random(`run ${String(scenario.seed)}`);
+    const apps: readonly App[] = scenario.withBrittle ? [totals, brittle] : [totals];
+    this.#services = new Services(scenario, serviceClock(this.#time));
+    this.#references = new Map(apps.map((app) => [app.name, new Reference(app)]));
+    this.#checker = new Checker(this.#history, this.#references, scenario.queueLimit_bytes);
+    this.#services.sinks.onWritten = (written) => {
+      this.#checker.onWritten(written);
+    };
+    const net = new Net(new Map(nodeIds.map((id) => [id, goodWay()])));
+    const world = {
+      time: this.#time,
+      scenario,
+      history: this.#history,
+      net,
+      services: this.#services,
+      apps,
+      onToLane: this.#checker.onToLane.bind(this.#checker),
+      onFromLane: this.#checker.onFromLane.bind(this.#checker),
+      onCrash: (node: NodeId, error: Error) => {
+        this.#checker.violate('crash', `${node}: ${error.stack ?? error.message}`);
+      },
+    };
+    this.#nodes = nodeIds.map(
+      (id, index) => new SimulatedNode(id, world, scenario.rates[index] ?? 1, this.#random.of(`node ${id}`)),
+    );
+    this.#striking = new Striking({
+      time: this.#time,
+      history: this.#history,
+      nodes: this.#nodes,
+      net,
+      services: this.#services,
+      apps: apps.map(({ name }) => name),
+    });
+  }
+
+  async run(): Promise<SimulationResult> {
+    const { faults, faultsEnd_ms } = this.#scenario;
+    for (const node of this.#nodes) {
+      this.#time.after(this.#random.between(0, 30), () => {
+        node.start();
+      });
+    }
+    for (const fault of faults) {
+      this.#time.after(fault.at_ms, () => {
+        this.#history.note('FAULT', describeFault(fault));
+        this.#striking.strike(fault);
+      });
+    }
+    this.#feed();
+    await this.#time.runUntil(faultsEnd_ms);
+    this.#history.note('calm', 'nothing is wrong from now on');
+    this.#striking.heal();
+    try {
+      await this.#time.until('recovery', () => this.#wrong() === undefined, recovery_ms);
+    } catch {
+      this.#checker.violate('L1', `not in step ${String(recovery_ms)} ms after the last fault: ${this.#wrong() ?? ''}`);
+    }
+    return {
+      violations: this.#checker.violations,
+      history: this.#history.text,
+      inputs: this.#inputs,
+      outputs: this.#checker.outputs,
+      epochs: this.#services.coordination.view().epoch ?? 0,
+    };
+  }
+
+  /** Bursts of inputs until the faults end. */
+  #feed(): void {
+    const random = this.#random.of('load');
+    const { burstEvery_ms, faultsEnd_ms, partitions } = this.#scenario;
+    const burst = (): void => {
+      if (this.#time.now_ms() > faultsEnd_ms - 100) return;
+      const count = 1 + random.below(6);
+      for (let index = 0; index < count; index++) {
+        const input: Input = { n: random.below(1_000), ...(random.chance(0.002) && { breaks: true }) };
+        const partition = random.below(partitions);
+        const record = {
+          key: Buffer.from(`k${String(random.below(4))}`),
+          value: Buffer.from(JSON.stringify(input)),
+          timestamp_ms: epoch_ms + Math.round(this.#time.now_ms()),
+        };
+        for (const reference of this.#references.values()) reference.feed('in', partition, record);
+        this.#services.log.append(partition, [record]);
+        this.#inputs++;
+      }
+      this.#time.after(random.between(1, burstEvery_ms), burst);
+    };
+    this.#time.after(random.between(0, 200), burst);
+  }
+
+  /** What keeps the pair from being as it should be; undefined when nothing does. */
+  #wrong(): string | undefined {
+    const reports = this.#nodes.map((node) => node.doors?.node());
+    const roles = reports.map((report) => report?.role ?? 'down');
+    if ([...roles].sort().join() !== 'active,passive') return `roles are ${roles.join(' and ')}`;
+    const tasks = Array.from({ length: this.#scenario.partitions }, (_, partition) => `in/${String(partition)}`);
+    for (const [app, reference] of this.#references) {
+      const missing = this.#checker.missing(app, tasks);
+      if (missing !== undefined && !reference.isBroken) return missing;
+      for (const node of this.#nodes) {
+        const report = node.doors?.apps().find((one) => one.app === app);
+        const isWell = report?.condition === 'in-sync' || report?.output === 'live';
+        if (!isWell && !reference.isBroken) {
+          return `${app} on ${node.id} is ${report?.condition ?? 'unknown'}: ${report?.reason ?? ''}`;
+        }
+      }
+    }
+    return undefined;
+  }
+}
