@@ -78,12 +78,62 @@ it('nothing of a process happens once it is dead, whether it is due then or was 
 it('has clocks that run at their own pace, and wall clocks that jump', async () => {
   await time.runUntil(100);
   const fast = start({ rate: 1.25 });
-  fast.after(50, say('after 50 ms of its own'));
+  fast.after(50, () => {
+    happened.push(`${time.now_ms().toFixed(3)}: ${fast.now_ms().toFixed(3)} of its own`);
+  });
   await time.runUntil(200);
-  expect(happened).toEqual(['140 after 50 ms of its own']);
+  expect(happened).toEqual(['140.000: 50.000 of its own']);
   expect([fast.now_ms(), fast.wall_ms()]).toEqual([125, 1_000_125]);
   fast.jump(-3_600_000);
   expect([fast.now_ms(), fast.wall_ms()]).toEqual([125, -2_599_875]);
+});
+
+it('is never early by a clock of its own: what is asked for until some time then comes once', async () => {
+  const odd = start({ rate: 1.0137 });
+  let asked = 0;
+  const wake_ms = 17.3 + 41.9;
+  const ask = (): void => {
+    asked++;
+    if (odd.now_ms() < wake_ms) odd.after(wake_ms - odd.now_ms(), ask);
+  };
+  odd.after(0.1, ask);
+  await time.runUntil(200);
+  expect(asked).toBe(2);
+});
+
+it('gives its threads its clock, stops and kills them with it', async () => {
+  const process = start({ rate: 2 });
+  const thread = process.thread();
+  const other = process.thread();
+  thread.after(10, say('thread'));
+  other.after(10, say('other'));
+  other.kill();
+  process.pause();
+  await time.runUntil(20);
+  expect([thread.now_ms(), thread.wall_ms()]).toEqual([process.now_ms(), process.wall_ms()]);
+  expect([happened, process.state, thread.state]).toEqual([[], 'paused', 'paused']);
+  process.resume();
+  await time.runUntil(20);
+  expect(happened).toEqual(['20 thread']);
+  thread.after(1, say('never'));
+  process.kill();
+  await time.runUntil(40);
+  expect([happened, thread.state]).toEqual([['20 thread'], 'dead']);
+});
+
+it('hands an exception to whoever looks after the process', async () => {
+  const process = start();
+  const thrown: unknown[] = [];
+  process.onThrown = (error) => thrown.push(error);
+  process.after(1, () => {
+    throw new Error('ours');
+  });
+  await time.runUntil(2);
+  expect(thrown).toEqual([new Error('ours')]);
+  start().after(1, () => {
+    throw new Error('nobody looks after it');
+  });
+  await expect(time.runUntil(4)).rejects.toThrow('nobody looks after it');
 });
 
 it('runs until something is so, and says what was not', async () => {
