@@ -8,6 +8,7 @@ import { mayRestartCure } from './app-cure.ts';
 import { AppOrigin, type OpenRequest, type RestoreFrom } from './app-origin.ts';
 import { AppSnapshots, type SnapshotCounts } from './app-snapshots.ts';
 import { LaneGroup } from './lane-group.ts';
+import { LiveLanes } from './live-lanes.ts';
 import type { NodeParts } from './node-parts.ts';
 import type { AppOptions, NodeOptions } from './options.ts';
 
@@ -41,6 +42,7 @@ export class NodeApp {
   readonly #snapshots: AppSnapshots;
   /** Lanes that answered what all of them have to answer. */
   #answered = new Map<string, Set<number>>();
+  readonly #liveLanes = new LiveLanes();
   #genesisAnswers: Record<string, string> = {};
   #epoch: Epoch | undefined;
   #following = false;
@@ -124,6 +126,7 @@ export class NodeApp {
   start(): void {
     const { clock, lane } = this.#host.options;
     this.#answered = new Map();
+    this.#liveLanes.clear();
     this.#inSyncLanes = new Set();
     this.#inSync = false;
     this.#vouched = false;
@@ -167,7 +170,7 @@ export class NodeApp {
   open(request: OpenRequest): void {
     const { epoch } = request;
     this.#epoch = epoch;
-    for (const key of [...this.#answered.keys()]) if (key.startsWith('live ')) this.#answered.delete(key);
+    this.#liveLanes.clear();
     this.#origin.open(request, () => this.#epoch === epoch);
   }
 
@@ -278,6 +281,7 @@ export class NodeApp {
         if (this.#allAnswered('genesis', lane)) this.#origin.begin(this.#genesisAnswers);
         return;
       case 'verify-please':
+        this.#liveLanes.opened(message.publisher, lane);
         this.#host.raise({
           type: 'verify-please',
           at_ms: this.#now(),
@@ -289,8 +293,9 @@ export class NodeApp {
         });
         return;
       case 'live':
-        if (message.epoch === this.#epoch && this.#allAnswered(`live ${message.publisher}`, lane))
+        if (message.epoch === this.#epoch && this.#liveLanes.live(message.publisher, lane, this.#group?.size ?? 0)) {
           this.#live(message.publisher, message.epoch);
+        }
         return;
       case 'superseded':
         this.#host.raise({

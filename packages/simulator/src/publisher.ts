@@ -6,6 +6,7 @@ import {
   type Clock,
   type OpenOutcome,
   type OutputBatch,
+  type OutputCursor,
   type Publisher,
   type PublisherScope,
   type PublishOutcome,
@@ -114,11 +115,16 @@ export class MemorySinks {
     return { outcome: 'opened', storedEpoch: this.knowsEpochs ? held?.epoch : undefined, opening };
   }
 
+  /** Positions of an app as if they had been published before. */
+  begin(scope: Pick<PublisherScope, 'pair' | 'app'>, positions: Positions): void {
+    for (const [task, position] of positions) this.#positionsOf(scope).set(task, position);
+  }
+
   fence(scope: PublisherScope): Readonly<Fence> | undefined {
     return this.#fences.get(fenceKey(scope));
   }
 
-  positions(scope: PublisherScope): Positions {
+  positions(scope: Pick<PublisherScope, 'pair' | 'app'>): Positions {
     return new Map(this.#positionsOf(scope));
   }
 
@@ -136,7 +142,7 @@ export class MemorySinks {
     return { outcome: 'published' };
   }
 
-  #positionsOf(scope: PublisherScope): Map<TaskId, Position> {
+  #positionsOf(scope: Pick<PublisherScope, 'pair' | 'app'>): Map<TaskId, Position> {
     const key = `${scope.pair}/${scope.app}`;
     const positions = this.#published.get(key) ?? new Map<TaskId, Position>();
     this.#published.set(key, positions);
@@ -331,17 +337,10 @@ export class MemoryPublisher implements Publisher {
     const outputs: Sent['outputs'][number][] = [];
     const cursor = batch.outputs();
     while (cursor.next()) {
-      const { bytes, keyStart, keyEnd, valueStart, valueEnd, timestamp_ms } = cursor;
-      const record: MemoryRecord = {
-        key: keyEnd < 0 ? null : Buffer.from(bytes.subarray(keyStart, keyEnd)),
-        value: valueEnd < 0 ? null : Buffer.from(bytes.subarray(valueStart, valueEnd)),
-        timestamp_ms,
-        headers: cursor.headers(),
-      };
       const sink = this.#logs[cursor.sink]?.sink;
       const task = batch.moves[cursor.task]?.task;
       if (sink === undefined || task === undefined) throw new Error('an output of no sink or task');
-      outputs.push({ sink, partition: cursor.partition, task, position: cursor.position, record });
+      outputs.push({ sink, partition: cursor.partition, task, position: cursor.position, record: recordOf(cursor) });
     }
     return { moves: batch.moves.map(({ task, from, to }) => ({ task, from, to })), outputs };
   }
@@ -351,4 +350,15 @@ export class MemoryPublisher implements Publisher {
       this.#logs.find((one) => one.sink === sink)?.log.append(partition, [record]);
     }
   }
+}
+
+/** A copy of the output that the cursor is at. */
+export function recordOf(cursor: OutputCursor): MemoryRecord {
+  const { bytes, keyStart, keyEnd, valueStart, valueEnd, timestamp_ms } = cursor;
+  return {
+    key: keyEnd < 0 ? null : Buffer.from(bytes.subarray(keyStart, keyEnd)),
+    value: valueEnd < 0 ? null : Buffer.from(bytes.subarray(valueStart, valueEnd)),
+    timestamp_ms,
+    headers: cursor.headers(),
+  };
 }

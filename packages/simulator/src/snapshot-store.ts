@@ -38,6 +38,21 @@ export class MemoryRevisions {
     return new MemorySnapshotStore(this, clock, wire);
   }
 
+  /** Whether it is there, and undamaged. */
+  isWhole(app: AppName, revision: number): boolean {
+    const kept = this.apps.get(app)?.kept.get(revision);
+    return kept !== undefined && digest(kept.content) === kept.sha256;
+  }
+
+  /** Another store that holds only this revision. */
+  only(app: AppName, revision: number): MemoryRevisions {
+    const copy = new MemoryRevisions();
+    const kept = this.apps.get(app)?.kept.get(revision);
+    if (kept === undefined) throw new RangeError('no such revision');
+    copy.apps.set(app, { epoch: kept.info.epoch, lastRevision: revision, kept: new Map([[revision, kept]]) });
+    return copy;
+  }
+
   /** Changes one byte. */
   corrupt(app: AppName, revision: number): void {
     const content = this.apps.get(app)?.kept.get(revision)?.content;

@@ -74,6 +74,18 @@ export class MemoryLog {
     return base;
   }
 
+  /** Another log that holds the same. */
+  copy(clock: Clock): MemoryLog {
+    const { partitions, delay_ms, pageRecords } = this;
+    const copy = new MemoryLog({ clock, partitions, delay_ms, pageRecords });
+    for (const [partition, { first, records }] of this.#partitions.entries()) {
+      const state = copy.#of(partition);
+      state.first = first;
+      state.records.push(...records);
+    }
+    return copy;
+  }
+
   /** Retention: the records before this offset go. */
   drop(partition: number, before: number): void {
     const state = this.#of(partition);

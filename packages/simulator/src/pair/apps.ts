@@ -47,6 +47,9 @@ export const totals = defineApp({
   },
 }) as unknown as App;
 
+/** Those that have no fence where a scenario says so. */
+export const unfencedSinks: ReadonlySet<string> = new Set(['bursts']);
+
 /** Throws at inputs that say so, on every node that reads them. */
 export const brittle = defineApp({
   name: 'brittle',

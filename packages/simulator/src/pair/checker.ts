@@ -3,7 +3,7 @@ import type { Epoch, TaskId } from '@tandem/pair';
 import type { FromLane, ToLane } from '@tandem/lane';
 import type { Written } from '../publisher.ts';
 import type { History } from './history.ts';
-import type { Reference } from './reference.ts';
+import type { ExpectedOutput, Reference } from './reference.ts';
 
 export interface Violation {
   /** For instance `S3`. */
@@ -11,14 +11,29 @@ export interface Violation {
   readonly what: string;
 }
 
+/** What one input puts out may go beyond the limit of the queues. */
+const oneInput_bytes = 2_048;
+
+/** Of one sink and task. */
+interface Progress {
+  /** Different outputs so far: all that come before that one in the reference. */
+  count: number;
+  /** At sinks without a fence: the one that comes next, if nothing is repeated. */
+  next: number;
+}
+
 export class Checker {
   readonly violations: Violation[] = [];
+  /** Outputs that came again, at sinks without a fence. */
+  repeated = 0;
   readonly #history: History;
   readonly #references: ReadonlyMap<string, Reference>;
-  /** How many outputs there are, by app, sink and task. */
-  readonly #written = new Map<string, number>();
-  /** By app and lane, the newest epoch whose opening was verified. */
+  /** By app, sink and task. */
+  readonly #written = new Map<string, Progress>();
+  /** By app, lane and publisher, the newest epoch whose opening was verified. */
   readonly #verified = new Map<string, Epoch>();
+  /** By app and lane, the newest epoch that a sink without a fence has had anything from. */
+  readonly #sent = new Map<string, Epoch>();
   readonly #queueLimit_bytes: number;
   #lastEpoch = 0;
 
@@ -33,37 +48,56 @@ export class Checker {
     this.#history.note('CHECK', `${rule} violated: ${what}`);
   }
 
-  /** S3, as an independent reader sees it, and S2. */
-  onWritten({ scope, epoch, sink, task, position, record }: Written): void {
+  /** An output in a sink with a fence, as an independent reader sees it: S2 and S3. */
+  onWritten(written: Written): void {
+    const { scope, epoch, sink, task } = written;
     const { app, lane } = scope;
-    if (epoch !== this.#lastEpoch) {
-      this.#lastEpoch = epoch;
-      this.#history.note('sinks', `written in epoch ${String(epoch)}: ${sink} ${task} position ${String(position)}`);
-    }
-    const newest = this.#verified.get(`${app}/${String(lane)}`);
+    this.#noteEpoch(written);
+    const newest = this.#verified.get(`${app}/${String(lane)}/memory`);
     if (newest !== undefined && newest > epoch) {
       this.violate(
         'S2',
         `written in epoch ${String(epoch)} after ${String(newest)} had been verified: ${sink} ${task}`,
       );
     }
-    const name = `${app} ${sink} ${task}`;
-    const number = this.#written.get(name) ?? 0;
-    this.#written.set(name, number + 1);
-    const expected = this.#references.get(app)?.of(sink, task)[number];
-    const key = record.key === null ? null : Buffer.from(record.key).toString();
-    const value = record.value === null ? 'null' : Buffer.from(record.value).toString();
-    if (expected?.position === position && expected.key === key && expected.value === value) return;
-    const wanted = expected === undefined ? 'nothing' : `position ${String(expected.position)} ${expected.value}`;
-    this.violate(
-      'S3',
-      `output ${String(number)} of ${name} is position ${String(position)} ${value}, and has to be ${wanted}`,
-    );
+    const progress = this.#progress(app, sink, task);
+    const expected = this.#references.get(app)?.of(sink, task)[progress.count];
+    if (!isSame(written, expected)) {
+      const wanted = expected === undefined ? 'nothing' : `position ${String(expected.position)} ${expected.value}`;
+      this.violate('S3', `output ${String(progress.count)} is ${describe(written)}, and has to be ${wanted}`);
+    }
+    progress.count++;
+  }
+
+  /** An output at a sink without a fence: S3, with repetitions, and S11. */
+  onSent(written: Written): void {
+    const { scope, epoch, sink, task } = written;
+    const { app, lane } = scope;
+    this.#noteEpoch(written);
+    const newest = this.#sent.get(`${app}/${String(lane)}`) ?? epoch;
+    if (newest > epoch) {
+      this.violate('S11', `sent in epoch ${String(epoch)} after something of ${String(newest)}: ${describe(written)}`);
+    }
+    this.#sent.set(`${app}/${String(lane)}`, newest > epoch ? newest : epoch);
+    const progress = this.#progress(app, sink, task);
+    const outputs = this.#references.get(app)?.of(sink, task) ?? [];
+    if (!isSame(written, outputs[progress.next])) {
+      // It may begin again at any output that was sent before, and goes on from there.
+      const again = outputs.findIndex((output) => isSame(written, output));
+      if (again < 0 || again > progress.count) {
+        this.violate('S3', `${describe(written)} comes after ${String(progress.count)} outputs, out of its turn`);
+        return;
+      }
+      progress.next = again;
+    }
+    progress.next++;
+    if (progress.next > progress.count) progress.count = progress.next;
+    else this.repeated++;
   }
 
   onToLane(app: string, lane: number, message: ToLane): void {
     if (message.type !== 'verified') return;
-    const name = `${app}/${String(lane)}`;
+    const name = `${app}/${String(lane)}/${message.publisher}`;
     if ((this.#verified.get(name) ?? 0) < message.epoch) this.#verified.set(name, message.epoch);
   }
 
@@ -72,9 +106,18 @@ export class Checker {
     if (message.type !== 'answer') return;
     let queued_bytes = 0;
     for (const task of message.status.tasks) queued_bytes += task.queued_bytes;
-    // What one input puts out may go beyond it.
     if (queued_bytes > this.#queueLimit_bytes + oneInput_bytes) {
       this.violate('S6', `lane ${String(lane)} of ${app} queues ${String(queued_bytes)} bytes`);
+    }
+  }
+
+  /** What comes before this position counts as written already. */
+  beginAt(app: string, task: TaskId, sinks: readonly string[], position: number): void {
+    for (const sink of sinks) {
+      const outputs = this.#references.get(app)?.of(sink, task) ?? [];
+      const found = outputs.findIndex((output) => output.position >= position);
+      const count = found < 0 ? outputs.length : found;
+      this.#written.set(`${app} ${sink} ${task}`, { count, next: count });
     }
   }
 
@@ -84,9 +127,9 @@ export class Checker {
     if (reference === undefined) return undefined;
     for (const sink of reference.sinks) {
       for (const task of tasks) {
-        const number = this.#written.get(`${app} ${sink} ${task}`) ?? 0;
+        const { count } = this.#progress(app, sink, task);
         const wanted = reference.of(sink, task).length;
-        if (number < wanted) return `${sink} of ${task} has ${String(number)} of ${String(wanted)} outputs`;
+        if (count < wanted) return `${sink} of ${task} has ${String(count)} of ${String(wanted)} outputs`;
       }
     }
     return undefined;
@@ -94,9 +137,34 @@ export class Checker {
 
   get outputs(): number {
     let sum = 0;
-    for (const number of this.#written.values()) sum += number;
+    for (const { count } of this.#written.values()) sum += count;
     return sum;
+  }
+
+  #progress(app: string, sink: string, task: TaskId): Progress {
+    const name = `${app} ${sink} ${task}`;
+    const progress = this.#written.get(name) ?? { count: 0, next: 0 };
+    this.#written.set(name, progress);
+    return progress;
+  }
+
+  #noteEpoch(written: Written): void {
+    if (written.epoch === this.#lastEpoch) return;
+    this.#lastEpoch = written.epoch;
+    this.#history.note('sinks', `first of epoch ${String(written.epoch)}: ${describe(written)}`);
   }
 }
 
-const oneInput_bytes = 2_048;
+function isSame({ position, record }: Written, expected: ExpectedOutput | undefined): boolean {
+  return (
+    expected?.position === position && expected.key === textOf(record.key) && expected.value === textOf(record.value)
+  );
+}
+
+function describe({ sink, task, position, record }: Written): string {
+  return `${sink} of ${task}, position ${String(position)}: ${textOf(record.value) ?? 'null'}`;
+}
+
+function textOf(bytes: Uint8Array | null): string | null {
+  return bytes === null ? null : Buffer.from(bytes).toString();
+}

@@ -4,7 +4,7 @@ import type { Member, NodeId } from '@tandem/pair';
 import { TandemError, type Timer } from '@tandem/ports';
 import type { SimulatedProcess } from '../virtual-time.ts';
 import { request } from '../wire.ts';
-import { Line, type Crossing, type Way } from './lines.ts';
+import { Line, safeCrossing, type Crossing, type Way } from './lines.ts';
 import { LinkEnd } from './link-end.ts';
 import type { Random } from './random.ts';
 
@@ -226,7 +226,7 @@ export class NodeNetwork implements Network {
 
   #lineTo(address: string, crosses: boolean): Line {
     const ways = { there: this.#net.way(this.node), back: this.#net.way(nodeAt(address)) };
-    return new Line(this.process, ways, crosses ? this.crossing : harmless, this.#random);
+    return new Line(this.process, ways, crosses ? this.crossing : safeCrossing, this.#random);
   }
 
   #createEnd(): LinkEnd {
@@ -239,12 +239,6 @@ export class NodeNetwork implements Network {
     return { process: this.process, crossing: this.crossing, way: this.#net.way(this.node), random: this.#random };
   }
 }
-
-const harmless: Crossing = {
-  cross: (_process, action) => {
-    action();
-  },
-};
 
 /** At the end that serves it. Nothing of it is asked for before it is known to be there. */
 class Download {

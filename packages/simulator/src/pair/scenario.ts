@@ -13,6 +13,8 @@ export interface Scenario {
   readonly lanes: number;
   /** A second app runs beside the first, and an input breaks it. */
   readonly withBrittle: boolean;
+  /** One sink of the first app has no fence. */
+  readonly withUnfenced: boolean;
   readonly fence: 'epoch' | 'opening';
   readonly activeEndsWithSession: boolean;
   readonly liveSync: boolean;
@@ -37,11 +39,12 @@ export function scenarioOf(seed: number, kinds?: readonly FaultKind[]): Scenario
     partitions: 1 + random.below(3),
     lanes: random.chance(0.3) ? 2 : 1,
     withBrittle: random.chance(0.25),
+    withUnfenced: random.chance(0.3),
     fence: random.chance(0.5) ? 'epoch' : 'opening',
     activeEndsWithSession: random.chance(0.5),
     liveSync: random.chance(0.8),
     sessionTimeout_ms: 400,
-    persistence: { interval_ms: random.between(200, 1_200), keep: 1 + random.below(3) },
+    persistence: { interval_ms: random.between(150, 900), keep: 1 + random.below(3) },
     queueLimit_bytes: random.chance(0.3) ? 600 + random.below(1_500) : 1 << 20,
     publishMaxOutputs: random.chance(0.5) ? 1 + random.below(8) : 100,
     burstEvery_ms: random.between(20, 100),

@@ -4,6 +4,7 @@ import type { App } from '@tandem/streams';
 import { VirtualTime } from '../virtual-time.ts';
 import { brittle, totals, type Input } from './apps.ts';
 import { Checker, type Violation } from './checker.ts';
+import { examine, type Revision } from './examination.ts';
 import { describeFault } from './faults.ts';
 import { History } from './history.ts';
 import { Net } from './network.ts';
@@ -40,6 +41,7 @@ class Simulation {
   readonly #checker: Checker;
   readonly #nodes: readonly SimulatedNode[];
   readonly #striking: Striking;
+  readonly #kept: (Revision & { readonly at_ms: number })[] = [];
   #inputs = 0;
 
   constructor(scenario: Scenario) {
@@ -51,6 +53,15 @@ class Simulation {
     this.#checker = new Checker(this.#history, this.#references, scenario.queueLimit_bytes);
     this.#services.sinks.onWritten = (written) => {
       this.#checker.onWritten(written);
+    };
+    this.#services.revisions.onKept = (name, revision) => {
+      const app = apps.find((one) => one.name === name);
+      if (app === undefined) return;
+      this.#history.note('store', `keeps revision ${String(revision)} of ${name}`);
+      this.#kept.push({ app, revision, published: this.#services.published(name), at_ms: this.#time.now_ms() });
+    };
+    this.#services.endpoint.onWritten = (written) => {
+      this.#checker.onSent(written);
     };
     const net = new Net(new Map(nodeIds.map((id) => [id, goodWay()])));
     const world = {
@@ -101,6 +112,7 @@ class Simulation {
     } catch {
       this.#checker.violate('L1', `not in step ${String(recovery_ms)} ms after the last fault: ${this.#wrong() ?? ''}`);
     }
+    await this.#examine();
     return {
       violations: this.#checker.violations,
       history: this.#history.text,
@@ -134,6 +146,22 @@ class Simulation {
     this.#time.after(random.between(0, 200), burst);
   }
 
+  /** Some seeds look at one of the revisions that are left. */
+  async #examine(): Promise<void> {
+    const random = this.#random.of('examination');
+    if (this.#checker.violations.length > 0 || !random.chance(0.4)) return;
+    const whole = this.#kept.filter(({ app, revision }) => {
+      const isThere = this.#services.revisions.isWhole(app.name, revision);
+      return isThere && this.#references.get(app.name)?.isBroken === false;
+    });
+    if (whole.length === 0) return;
+    const revision = random.pick(whole);
+    const reference = this.#references.get(revision.app.name);
+    if (reference === undefined) return;
+    const wrong = await examine(revision, this.#services, this.#scenario, reference);
+    if (wrong !== undefined) this.#checker.violate(wrong.rule, wrong.what);
+  }
+
   /** What keeps the pair from being as it should be; undefined when nothing does. */
   #wrong(): string | undefined {
     const reports = this.#nodes.map((node) => node.doors?.node());
@@ -149,8 +177,13 @@ class Simulation {
         if (!isWell && !reference.isBroken) {
           return `${app} on ${node.id} is ${report?.condition ?? 'unknown'}: ${report?.reason ?? ''}`;
         }
+        const queued_bytes = node.queued_bytes(app);
+        if (queued_bytes > 0 && !reference.isBroken) {
+          return `${app} on ${node.id} still queues ${String(queued_bytes)} bytes of what is published`;
+        }
       }
     }
-    return undefined;
+    const isStored = this.#kept.some(({ at_ms }) => at_ms > this.#scenario.faultsEnd_ms);
+    return isStored || this.#references.get('totals')?.isBroken === true ? undefined : 'no revision is stored any more';
   }
 }

@@ -161,6 +161,8 @@ export class Striking {
     const { services } = this.#world;
     services.sinks.isBlocked = this.#away.blocked > 0;
     services.sinks.isCut = this.#away.sinks > 0;
+    services.endpoint.isCut = this.#away.sinks > 0;
+    services.endpointPositions.isCut = this.#away.sinks > 0;
     if (this.#away.log > 0) services.log.cut();
     else services.log.heal();
     services.coordination.isDown = this.#away.coordinator > 0;
