@@ -127,7 +127,8 @@ export class SimulatedNode {
       },
       onFromLane: (app, lane, message) => {
         if (message.type === 'answer') {
-          statuses.set(app, (statuses.get(app) ?? new Map()).set(lane, message.status));
+          const lanes = statuses.get(app) ?? new Map<number, LaneStatus>();
+          statuses.set(app, lanes.set(lane, message.status));
         }
         this.#world.onFromLane(app, lane, message);
       },

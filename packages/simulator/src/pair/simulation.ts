@@ -21,6 +21,8 @@ export interface SimulationResult {
   readonly history: string;
   readonly inputs: number;
   readonly outputs: number;
+  /** At sinks without a fence. */
+  readonly repeated: number;
   readonly epochs: number;
 }
 
@@ -118,6 +120,7 @@ class Simulation {
       history: this.#history.text,
       inputs: this.#inputs,
       outputs: this.#checker.outputs,
+      repeated: this.#checker.repeated,
       epochs: this.#services.coordination.view().epoch ?? 0,
     };
   }
