@@ -34,3 +34,8 @@ export function mayRestartCure(
   const cure = cures[code][blame];
   return cure === 'restart' || (cure === 'newer-state' && newerStateMayCome());
 }
+
+/** Whether another node's state may help where nothing of this node's own can. */
+export function needsNewerState({ code, blame }: Pick<LaneFailure, 'code' | 'blame'>): boolean {
+  return cures[code][blame] === 'newer-state';
+}

@@ -4,7 +4,7 @@ import type { FailureCode, FromLane, LaneStatus, PositionTexts } from '@tandem/l
 import type { AppName, Epoch, Member, PairEvent, PublisherName } from '@tandem/pair';
 import { TandemError, type Coordinator, type SnapshotStore, type Timer } from '@tandem/ports';
 import { formatVersion } from '@tandem/snapshot';
-import { mayRestartCure } from './app-cure.ts';
+import { mayRestartCure, needsNewerState } from './app-cure.ts';
 import { AppOrigin, type OpenRequest, type RestoreFrom } from './app-origin.ts';
 import { AppSnapshots, type SnapshotCounts } from './app-snapshots.ts';
 import { LaneGroup } from './lane-group.ts';
@@ -54,7 +54,7 @@ export class NodeApp {
   #inSyncSince_ms = Number.POSITIVE_INFINITY;
   #restartTimer: Timer | undefined;
   /** Why it is not started again. */
-  #failedForGood: string | undefined;
+  #failedForGood: LaneFailure | undefined;
   #closed = false;
 
   constructor(options: AppOptions, host: AppHost) {
@@ -196,6 +196,15 @@ export class NodeApp {
     else this.#post({ type: 'step-down' });
   }
 
+  /** Another node makes the state from now on: what nothing of this node's own could help is tried with that. */
+  onPassive(): void {
+    const failure = this.#failedForGood;
+    if (failure === undefined || !needsNewerState(failure)) return;
+    if (this.#closed || this.#restarts >= this.#host.options.lane.maxRestarts) return;
+    this.#failedForGood = undefined;
+    this.#startAgain();
+  }
+
   /** A successor was invited: nothing is begun for this long. */
   hold(limit_ms: number): void {
     this.#post({ type: 'hold', limit_ms });
@@ -237,7 +246,7 @@ export class NodeApp {
     if (this.#closed) throw new TandemError('not-vouched', 'the node is closing');
     if (this.#vouched && this.#group !== undefined) return this.#group;
     if (this.#failedForGood !== undefined) {
-      const reason = `app '${this.name}' has failed here and is not started again: ${this.#failedForGood}`;
+      const reason = `app '${this.name}' has failed here and is not started again: ${this.#failedForGood.reason}`;
       throw new TandemError('app-failed', reason);
     }
     const reason = `app '${this.name}' has no state here that can be vouched for yet; ask again later`;
@@ -373,7 +382,7 @@ export class NodeApp {
 
   #onFailed(failure: LaneFailure): void {
     if (this.#closed) return;
-    const { clock, lane: limits, log } = this.#host.options;
+    const { lane: limits, log } = this.#host.options;
     this.#group = undefined;
     this.#vouched = false;
     this.#inSync = false;
@@ -392,9 +401,14 @@ export class NodeApp {
     );
     this.#host.raise({ type: 'app-failed', at_ms: now_ms, app: this.name, reason: failure.reason, willRestart });
     if (!willRestart) {
-      this.#failedForGood = failure.reason;
+      this.#failedForGood = failure;
       return;
     }
+    this.#startAgain();
+  }
+
+  #startAgain(): void {
+    const { clock, lane: limits } = this.#host.options;
     const backoff_ms = limits.restartBackoff_ms * 2 ** this.#restarts;
     this.#restarts++;
     this.#restartTimer = clock.after(backoff_ms, () => {

@@ -255,9 +255,11 @@ export class Node implements NodeHandle {
 
   #step(event: PairEvent): void {
     if (this.#state === undefined || this.#settings === undefined) return;
+    const { held } = this.#state;
     const { state, effects } = step(this.#state, event, this.#settings);
     this.#state = state;
     for (const effect of effects) this.#carryOut(effect);
+    if (held !== undefined && state.held === undefined) for (const app of this.apps.values()) app.onPassive();
   }
 
   /** What follows from the state alone, after every burst of events: one timer, whom to link to, how to trim. */

@@ -58,7 +58,7 @@ export async function examine(
       time,
       scenario: { ...scenario, persistence: { interval_ms: 1e9, keep: 1 } },
       history,
-      net: new Net(new Map([['a', goodWay()]])),
+      net: new Net(new Map([['a', goodWay(0.03)]])),
       services,
       apps: [app],
       onToLane: () => undefined,

@@ -13,7 +13,9 @@ export const faultKinds = [
   'switchover',
   'coordinator-away',
   'coordinator-cut',
+  'coordinator-slow',
   'session-expires',
+  'isolated',
   'store-away',
   'store-cut',
   'revision-damaged',
@@ -48,17 +50,27 @@ export interface Fault {
   readonly by_ms: number;
 }
 
+const anywhere: readonly NodeId[] = ['active', 'active', 'passive', 'a', 'b'];
+
 /** Some at random times, and some close together. */
 export function planFaults(random: Random, end_ms: number, kinds: readonly FaultKind[] = faultKinds): readonly Fault[] {
   const faults: Fault[] = [];
+  // Half of the seeds have a theme: a few kinds that meet again and again, often at the same node.
+  const isThemed = random.chance(0.5);
+  const theme = isThemed ? [random.pick(kinds), random.pick(kinds), random.pick(kinds)] : kinds;
+  const places = isThemed && random.chance(0.5) ? [random.pick(['active', 'passive', 'a', 'b'])] : anywhere;
   const count = 1 + random.below(9);
+  let deaths = 0;
   let at_ms = random.between(50, 1_200);
   for (let index = 0; index < count && at_ms < end_ms; index++) {
+    const picked = random.pick(theme);
+    // A lane that fails more often than that is not started again: that is what it says it does.
+    const kind = picked === 'lane-dies' && ++deaths > 3 ? 'link-slow' : picked;
     faults.push({
-      kind: random.pick(kinds),
+      kind,
       at_ms: Math.round(at_ms),
       for_ms: Math.round(random.chance(0.3) ? random.between(300, 1_800) : random.between(5, 400)),
-      node: random.pick(['active', 'active', 'passive', 'a', 'b']),
+      node: random.pick(places),
       direction: random.pick<Direction>(['there', 'back', 'both']),
       messages: 1 + random.below(random.chance(0.5) ? 30 : 400),
       isAfter: random.chance(0.5),
@@ -90,8 +102,10 @@ export function describeFault(fault: Fault): string {
     case 'log-cut':
     case 'link-cut':
       return `${kind} ${node}, ${direction}, for ${whole}`;
+    case 'coordinator-slow':
     case 'sinks-slow':
     case 'link-slow':
+    case 'isolated':
       return `${kind} ${node} for ${whole}`;
     case 'coordinator-away':
     case 'store-away':

@@ -45,7 +45,7 @@ export class LaneThreads {
     const { process, crossing, random, apps } = this.#options;
     const thread = process.thread();
     // Two lines: each direction of the channel ends in the other's thread.
-    const ways = { there: goodWay(), back: goodWay() };
+    const ways = { there: goodWay(0.03), back: goodWay(0.03) };
     const toLane = new Line(thread, ways, crossing, random);
     const toControl = new Line(process, ways, crossing, random);
     let isOver = false;
@@ -93,7 +93,8 @@ export class LaneThreads {
       adapters: this.#options.adapters(thread),
       compile: () => compileApp(app),
       defer: (callback) => {
-        thread.after(0.01, callback);
+        // Now and then something else has the processor.
+        thread.after(random.chance(0.05) ? random.between(0.1, 3) : 0.01, callback);
       },
       random: () => random.next(),
       heap_bytes: () => 0,

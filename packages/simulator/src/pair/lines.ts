@@ -8,9 +8,11 @@ export interface Way {
   isCut: boolean;
   /** On top of what every message takes. */
   slow_ms: number;
+  /** Of the messages, those that take some milliseconds. */
+  readonly lateShare: number;
 }
 
-export const goodWay = (): Way => ({ isCut: false, slow_ms: 0 });
+export const goodWay = (lateShare: number): Way => ({ isCut: false, slow_ms: 0, lateShare });
 
 /** Where a fault may strike: a message is about to be sent, or has just arrived. */
 export interface Crossing {
@@ -27,7 +29,7 @@ export const safeCrossing: Crossing = {
 
 /** Most messages take a fraction of a millisecond, some take many. */
 export function delayOf(random: Random, way: Way): number {
-  const usual_ms = random.chance(0.03) ? random.between(1, 12) : random.between(0.05, 0.6);
+  const usual_ms = random.chance(way.lateShare) ? random.between(1, 12) : random.between(0.05, 0.6);
   return usual_ms + (way.slow_ms === 0 ? 0 : random.between(way.slow_ms / 2, way.slow_ms));
 }
 

@@ -19,6 +19,7 @@ interface Options {
   readonly shrink: boolean;
   readonly processes?: number;
   readonly step?: number;
+  readonly untilFailed?: boolean;
 }
 
 function seed(text: string): number {
@@ -60,6 +61,7 @@ const program = new Command('simulate')
   .option('--no-shrink', 'do not look for a smaller scenario that fails too')
   .option('--processes <n>', 'runs at a time; default: as many as there are processors', processes)
   .option('--step <n>', 'every nth seed of the range, in this process', processes)
+  .option('--until-failed', 'no more seeds once one has failed (with --step)')
   .exitOverride();
 
 /** As it is, then as small as it gets. */
@@ -91,22 +93,27 @@ async function showMany(range: Seeds, options: Options): Promise<boolean> {
   const began_ms = performance.now();
   const { faults } = options;
   if (options.step !== undefined) {
-    const report = await runSeeds(range, { step: options.step, kinds: faults });
+    const untilFailed = options.untilFailed === true;
+    const report = await runSeeds(range, { step: options.step, kinds: faults, untilFailed });
     process.stdout.write(`${JSON.stringify(report)}\n`);
     return report.failed.length > 0;
   }
-  const report = await runSeedsInProcesses(range, options.processes ?? availableParallelism(), ({ from, to }, step) => ({
-    file: process.execPath,
-    args: [
-      path.join(fileURLToPath(new URL('../../../..', import.meta.url)), 'scripts', 'run.mjs'),
-      fileURLToPath(import.meta.url),
-      '--seeds',
-      `${String(from)}..${String(to)}`,
-      '--step',
-      String(step),
-      ...(faults === undefined ? [] : ['--faults', faults.join(',')]),
-    ],
-  }));
+  const report = await runSeedsInProcesses(
+    range,
+    options.processes ?? availableParallelism(),
+    ({ from, to }, step) => ({
+      file: process.execPath,
+      args: [
+        path.join(fileURLToPath(new URL('../../../..', import.meta.url)), 'scripts', 'run.mjs'),
+        fileURLToPath(import.meta.url),
+        '--seeds',
+        `${String(from)}..${String(to)}`,
+        '--step',
+        String(step),
+        ...(faults === undefined ? [] : ['--faults', faults.join(',')]),
+      ],
+    }),
+  );
   const took_s = (performance.now() - began_ms) / 1000;
   for (const { seed: failed, violation } of report.failed.slice(0, 20)) {
     process.stdout.write(`seed ${String(failed)}: ${violation.rule}: ${violation.what.split('\n')[0] ?? ''}\n`);

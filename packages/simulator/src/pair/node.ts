@@ -77,7 +77,8 @@ export class SimulatedNode {
     this.#rate = rate;
     this.#random = random;
     this.#wallOffset_ms = random.between(-50, 50);
-    const way = () => ({ there: goodWay(), back: goodWay() });
+    const { lateShare } = world.scenario;
+    const way = () => ({ there: goodWay(lateShare), back: goodWay(lateShare) });
     this.ways = { coordinator: way(), store: way(), sinks: way(), log: way() };
   }
 

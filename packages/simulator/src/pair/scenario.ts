@@ -24,6 +24,8 @@ export interface Scenario {
   readonly publishMaxOutputs: number;
   /** Inputs arrive in bursts this far apart at most. */
   readonly burstEvery_ms: number;
+  /** Of all messages, those that take some milliseconds. */
+  readonly lateShare: number;
   /** Of the nodes' monotonic clocks. */
   readonly rates: readonly number[];
   readonly faults: readonly Fault[];
@@ -33,21 +35,23 @@ export interface Scenario {
 export function scenarioOf(seed: number, kinds?: readonly FaultKind[]): Scenario {
   const random = new Random(`scenario ${String(seed)}`);
   const faultsEnd_ms = random.between(2_000, 4_500);
+  const withUnfenced = random.chance(0.3);
   return {
     seed,
     faultsEnd_ms,
     partitions: 1 + random.below(3),
     lanes: random.chance(0.3) ? 2 : 1,
     withBrittle: random.chance(0.25),
-    withUnfenced: random.chance(0.3),
+    withUnfenced,
     fence: random.chance(0.5) ? 'epoch' : 'opening',
     activeEndsWithSession: random.chance(0.5),
     liveSync: random.chance(0.8),
     sessionTimeout_ms: 400,
     persistence: { interval_ms: random.between(150, 900), keep: 1 + random.below(3) },
     queueLimit_bytes: random.chance(0.3) ? 600 + random.below(1_500) : 1 << 20,
-    publishMaxOutputs: random.chance(0.5) ? 1 + random.below(8) : 100,
-    burstEvery_ms: random.between(20, 100),
+    publishMaxOutputs: random.chance(0.5) ? 4 + random.below(8) : 100,
+    burstEvery_ms: random.chance(0.2) && !withUnfenced ? random.between(4, 15) : random.between(20, 120),
+    lateShare: random.chance(0.3) ? random.between(0.1, 0.4) : 0.03,
     rates: nodeIds.map(() => random.between(0.97, 1.03)),
     faults: planFaults(random.of('faults'), faultsEnd_ms, kinds),
   };

@@ -92,6 +92,7 @@ async function reportOf(file: string, args: readonly string[]): Promise<SeedsRep
   let last = '';
   for await (const line of createInterface({ input: child.stdout })) last = line;
   const code = await ended;
-  if (!last.startsWith('{')) throw new Error(`a process of the simulation ended (exit code ${String(code)}) without a report`);
+  if (!last.startsWith('{'))
+    throw new Error(`a process of the simulation ended (exit code ${String(code)}) without a report`);
   return JSON.parse(last) as SeedsReport;
 }

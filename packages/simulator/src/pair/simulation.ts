@@ -65,7 +65,7 @@ class Simulation {
     this.#services.endpoint.onWritten = (written) => {
       this.#checker.onSent(written);
     };
-    const net = new Net(new Map(nodeIds.map((id) => [id, goodWay()])));
+    const net = new Net(new Map(nodeIds.map((id) => [id, goodWay(scenario.lateShare)])));
     const world = {
       time: this.#time,
       scenario,

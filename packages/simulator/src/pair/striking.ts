@@ -38,7 +38,7 @@ export class Striking {
   }
 
   strike(fault: Fault): void {
-    const { nodes, history } = this.#world;
+    const { nodes, history, time } = this.#world;
     const node = this.#nodeOf(fault);
     switch (fault.kind) {
       case 'kill':
@@ -102,11 +102,25 @@ export class Striking {
         this.#cut(fault, this.#world.net.way(node.id), this.#world.net.way(other.id));
         return;
       }
+      case 'coordinator-slow':
+        this.#slow(fault, [node.ways.coordinator.there, node.ways.coordinator.back], 250);
+        return;
+      case 'isolated': {
+        // No link, hardly a coordinator, and in the midst of it the session ends.
+        const way = this.#world.net.way(node.id);
+        const lasts: Fault = { ...fault, for_ms: fault.for_ms + 600, direction: 'both' };
+        this.#cut(lasts, way, way);
+        this.#slow(lasts, [node.ways.coordinator.back], 250);
+        time.after(lasts.for_ms * 0.8, () => {
+          this.#world.services.coordination.expire(node.id);
+        });
+        return;
+      }
       case 'sinks-slow':
-        this.#slow(fault, [node.ways.sinks.there, node.ways.sinks.back]);
+        this.#slow(fault, [node.ways.sinks.there, node.ways.sinks.back], 40);
         return;
       case 'link-slow':
-        this.#slow(fault, [this.#world.net.way(node.id)]);
+        this.#slow(fault, [this.#world.net.way(node.id)], 40);
         return;
       case 'session-expires':
         this.#world.services.coordination.expire(node.id);
@@ -178,9 +192,9 @@ export class Striking {
     }
   }
 
-  #slow({ for_ms }: Fault, ways: readonly Way[]): void {
+  #slow({ for_ms }: Fault, ways: readonly Way[], by_ms: number): void {
     for (const way of ways) {
-      way.slow_ms = 40;
+      way.slow_ms = by_ms;
       this.#world.time.after(for_ms, () => {
         way.slow_ms = 0;
       });

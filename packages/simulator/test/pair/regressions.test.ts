@@ -30,6 +30,8 @@ function scenario(changes: Partial<Scenario>): Scenario {
     persistence: { interval_ms: 200, keep: 3 },
     queueLimit_bytes: 1 << 20,
     publishMaxOutputs: 100,
+    burstEvery_ms: 40,
+    lateShare: 0.03,
     rates: [1, 1],
     faults: [],
     ...changes,
@@ -41,4 +43,13 @@ it('an app is live again, and its revisions are stored, when one lane of several
   const faults = [fault('sinks-cut', 600)];
   const { violations } = await simulate(scenario({ lanes: 2, partitions: 1, faults }));
   expect(violations).toEqual([]);
+});
+
+it('an active that was stopped until its log had moved on takes the newer state of the other', async () => {
+  // It learns that the log no longer has what it needs a moment before it learns that it is not active any more.
+  const faults = [fault('stop', 600, { for_ms: 1_500 }), fault('log-shortened', 1_900)];
+  for (let seed = 1; seed <= 12; seed++) {
+    const { violations } = await simulate(scenario({ seed, partitions: 1, faultsEnd_ms: 3_000, faults }));
+    expect({ seed, violations }).toEqual({ seed, violations: [] });
+  }
 });
