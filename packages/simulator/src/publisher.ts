@@ -80,6 +80,8 @@ export class MemorySinks {
   isCut = false;
   /** Told of every output as it is written, after the positions have moved. */
   onWritten: (written: Written) => void = () => undefined;
+  /** Told of every opening that takes place. */
+  onOpened: (scope: PublisherScope, epoch: Epoch) => void = () => undefined;
   readonly #fencesBy: 'epoch' | 'opening';
 
   constructor(options: MemorySinksOptions) {
@@ -108,6 +110,7 @@ export class MemorySinks {
     if (this.knowsEpochs && held !== undefined && held.epoch > epoch) return { outcome: 'fenced', byEpoch: held.epoch };
     const opening = (held?.opening ?? 0) + 1;
     this.#fences.set(key, { epoch, opening, writtenIn: initialise === undefined ? held?.writtenIn : epoch });
+    this.onOpened(scope, epoch);
     const positions = this.#positionsOf(scope);
     for (const [task, position] of initialise ?? []) {
       if ((positions.get(task) ?? -1) < position) positions.set(task, position);

@@ -1,6 +1,6 @@
 // Finds what must not happen, from what is written, said and kept alone. The letters are those of pair/SPEC.md.
 import type { Epoch, TaskId } from '@tandem/pair';
-import type { FromLane, ToLane } from '@tandem/lane';
+import type { FromLane } from '@tandem/lane';
 import type { Written } from '../publisher.ts';
 import type { History } from './history.ts';
 import type { ExpectedOutput, Reference } from './reference.ts';
@@ -30,8 +30,8 @@ export class Checker {
   readonly #references: ReadonlyMap<string, Reference>;
   /** By app, sink and task. */
   readonly #written = new Map<string, Progress>();
-  /** By app, lane and publisher, the newest epoch whose opening was verified. */
-  readonly #verified = new Map<string, Epoch>();
+  /** By app and lane, the newest epoch that has opened the sinks with a fence. */
+  readonly #opened = new Map<string, Epoch>();
   /** By app and lane, the newest epoch that a sink without a fence has had anything from. */
   readonly #sent = new Map<string, Epoch>();
   readonly #queueLimit_bytes: number;
@@ -53,12 +53,9 @@ export class Checker {
     const { scope, epoch, sink, task } = written;
     const { app, lane } = scope;
     this.#noteEpoch(written);
-    const newest = this.#verified.get(`${app}/${String(lane)}/memory`);
+    const newest = this.#opened.get(`${app}/${String(lane)}`);
     if (newest !== undefined && newest > epoch) {
-      this.violate(
-        'S2',
-        `written in epoch ${String(epoch)} after ${String(newest)} had been verified: ${sink} ${task}`,
-      );
+      this.violate('S2', `written in epoch ${String(epoch)} after ${String(newest)} had opened: ${sink} ${task}`);
     }
     const progress = this.#progress(app, sink, task);
     const expected = this.#references.get(app)?.of(sink, task)[progress.count];
@@ -95,10 +92,12 @@ export class Checker {
     else this.repeated++;
   }
 
-  onToLane(app: string, lane: number, message: ToLane): void {
-    if (message.type !== 'verified') return;
-    const name = `${app}/${String(lane)}/${message.publisher}`;
-    if ((this.#verified.get(name) ?? 0) < message.epoch) this.#verified.set(name, message.epoch);
+  /**
+   * For S2, and stronger: whoever opens has claimed its epoch, so nobody of an older one can have it verified any more.
+   */
+  onOpened({ app, lane }: Written['scope'], epoch: Epoch): void {
+    const name = `${app}/${String(lane)}`;
+    if ((this.#opened.get(name) ?? 0) < epoch) this.#opened.set(name, epoch);
   }
 
   /** S6. */

@@ -61,7 +61,6 @@ export async function examine(
       net: new Net(new Map([['a', goodWay(0.03)]])),
       services,
       apps: [app],
-      onToLane: () => undefined,
       onFromLane: () => undefined,
       onCrash: (_node, error) => {
         checker.violate('crash', error.stack ?? error.message);

@@ -1,5 +1,5 @@
 // Lanes of a simulated node: the lane's own code in a thread of virtual time, over a channel with delays.
-import { Lane, type FromLane, type LaneHost, type ToLane } from '@tandem/lane';
+import { Lane, type FromLane, type LaneHost } from '@tandem/lane';
 import type { NodeParts } from '@tandem/control';
 import type { LaneAdapter } from '@tandem/ports';
 import { compileApp, type App } from '@tandem/streams';
@@ -13,8 +13,7 @@ export interface LaneThreadsOptions {
   readonly random: Random;
   readonly apps: readonly App[];
   adapters(thread: SimulatedProcess): readonly LaneAdapter[];
-  /** Everything that control and lanes say to each other, as it arrives. */
-  onToLane(app: string, lane: number, message: ToLane): void;
+  /** Everything that lanes say to control, as it arrives. */
   onFromLane(app: string, lane: number, message: FromLane): void;
 }
 
@@ -105,7 +104,6 @@ export class LaneThreads {
     return {
       post: (message) => {
         toLane.toClient(() => {
-          this.#options.onToLane(spec.app, spec.lane, message);
           lane.receive(message);
         });
       },

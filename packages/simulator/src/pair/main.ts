@@ -74,7 +74,7 @@ async function showOne(number: number, options: Options): Promise<boolean> {
     const { faults, ...others } = smallest.scenario;
     process.stdout.write(`${JSON.stringify(others)}\n`);
     for (const fault of faults) process.stdout.write(`at ${String(fault.at_ms)} ms: ${describeFault(fault)}\n`);
-    process.stdout.write(`\n${smallest.result.history}\n`);
+    process.stdout.write(`\n${smallest.result.history.text}\n`);
   }
   for (const { rule, what } of smallest.result.violations.slice(0, 5)) {
     process.stdout.write(`${rule}: ${what}\n`);

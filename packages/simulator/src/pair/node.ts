@@ -7,7 +7,7 @@ import {
   type NodeLog,
   type NodeParts,
 } from '@tandem/control';
-import type { FromLane, LaneSpec, LaneStatus, ToLane } from '@tandem/lane';
+import type { FromLane, LaneSpec, LaneStatus } from '@tandem/lane';
 import type { NodeId } from '@tandem/pair';
 import { toError, type Clock, type LaneAdapter } from '@tandem/ports';
 import { compileApp, type App } from '@tandem/streams';
@@ -32,7 +32,6 @@ export interface NodeWorld {
   readonly net: Net;
   readonly services: Services;
   readonly apps: readonly App[];
-  onToLane(app: string, lane: number, message: ToLane): void;
   onFromLane(app: string, lane: number, message: FromLane): void;
   /** Our own mistake: an exception that would end the process. */
   onCrash(node: NodeId, error: Error): void;
@@ -123,9 +122,6 @@ export class SimulatedNode {
       random: random.of('lanes'),
       apps: this.#world.apps,
       adapters: (thread) => this.#adapters(thread, crossing, random),
-      onToLane: (app, lane, message) => {
-        this.#world.onToLane(app, lane, message);
-      },
       onFromLane: (app, lane, message) => {
         if (message.type === 'answer') {
           const lanes = statuses.get(app) ?? new Map<number, LaneStatus>();
@@ -305,8 +301,7 @@ export class SimulatedNode {
   #log(process: SimulatedProcess): NodeLog {
     const { history } = this.#world;
     const say = (fields: Readonly<Record<string, unknown>>, message: string): void => {
-      if (process.state === 'dead') return;
-      history.note(this.id, Object.keys(fields).length === 0 ? message : `${message} ${JSON.stringify(fields)}`);
+      if (process.state !== 'dead') history.note(this.id, message, fields);
     };
     return { debug: say, info: say, warn: say, error: say };
   }

@@ -35,7 +35,7 @@ export interface Scenario {
 export function scenarioOf(seed: number, kinds?: readonly FaultKind[]): Scenario {
   const random = new Random(`scenario ${String(seed)}`);
   const faultsEnd_ms = random.between(2_000, 4_500);
-  const withUnfenced = random.chance(0.3);
+  const withUnfenced = random.chance(0.4);
   return {
     seed,
     faultsEnd_ms,
@@ -50,7 +50,7 @@ export function scenarioOf(seed: number, kinds?: readonly FaultKind[]): Scenario
     persistence: { interval_ms: random.between(150, 900), keep: 1 + random.below(3) },
     queueLimit_bytes: random.chance(0.3) ? 600 + random.below(1_500) : 1 << 20,
     publishMaxOutputs: random.chance(0.5) ? 4 + random.below(8) : 100,
-    burstEvery_ms: random.chance(0.2) && !withUnfenced ? random.between(4, 15) : random.between(20, 120),
+    burstEvery_ms: random.chance(0.12) && !withUnfenced ? random.between(4, 15) : random.between(20, 120),
     lateShare: random.chance(0.3) ? random.between(0.1, 0.4) : 0.03,
     rates: nodeIds.map(() => random.between(0.97, 1.03)),
     faults: planFaults(random.of('faults'), faultsEnd_ms, kinds),

@@ -7,12 +7,16 @@ export interface Shrunk {
   readonly result: SimulationResult;
 }
 
-/** With as few faults as can be found one by one, and each as short as it may be; it breaks the same rule first. */
-export async function shrink(scenario: Scenario, result: SimulationResult): Promise<Shrunk> {
+/** With as few faults as can be found by leaving out one after another, and a simple set-up; it breaks the same rule first. */
+export async function shrink(
+  scenario: Scenario,
+  result: SimulationResult,
+  run: typeof simulate = simulate,
+): Promise<Shrunk> {
   const rule = result.violations[0]?.rule;
   let least: Shrunk = { scenario, result };
   const tryIt = async (smaller: Scenario): Promise<boolean> => {
-    const tried = await simulate(smaller);
+    const tried = await run(smaller);
     if (tried.violations[0]?.rule !== rule) return false;
     least = { scenario: smaller, result: tried };
     return true;

@@ -110,7 +110,7 @@ export class Striking {
         const way = this.#world.net.way(node.id);
         const lasts: Fault = { ...fault, for_ms: fault.for_ms + 600, direction: 'both' };
         this.#cut(lasts, way, way);
-        this.#slow(lasts, [node.ways.coordinator.back], 250);
+        this.#slow(lasts, [node.ways.coordinator.back], 500);
         time.after(lasts.for_ms * 0.8, () => {
           this.#world.services.coordination.expire(node.id);
         });

@@ -18,7 +18,7 @@ export async function buildWith(mistake: Mistake, outfile: string): Promise<void
     format: 'esm',
     target: 'node20',
     conditions: ['@tandem/source'],
-    logLevel: 'error',
+    logLevel: 'silent',
     external: ['esbuild'],
     banner: {
       js: "import { createRequire as tandemRequire } from 'node:module'; const require = tandemRequire(import.meta.url);",

@@ -214,12 +214,12 @@ export const mistakes: readonly Mistake[] = [
     ],
   },
   {
-    name: 'counts authority from the answer and not from the question',
+    name: 'counts authority from the answer, for a whole session time-out',
     changes: [
       {
         file: 'control/src/authority.ts',
         find: 'this.#options.tell(sentAt_ms + (coordinator.sessionTimeout_ms * 2) / 3)',
-        replace: 'this.#options.tell(clock.now_ms() + (coordinator.sessionTimeout_ms * 2) / 3)',
+        replace: 'this.#options.tell(clock.now_ms() + coordinator.sessionTimeout_ms)',
       },
     ],
   },
