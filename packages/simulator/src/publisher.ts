@@ -104,10 +104,16 @@ export class MemorySinks {
     return new MemoryPublisher(this, logs, scope, wire);
   }
 
-  open(scope: PublisherScope, epoch: Epoch, initialise: Positions | undefined): OpenOutcome & { opening?: number } {
+  open(
+    scope: PublisherScope,
+    epoch: Epoch,
+    initialise: Positions | undefined,
+  ): { readonly outcome: OpenOutcome; readonly opened?: { readonly opening: number; readonly positions: Positions } } {
     const key = fenceKey(scope);
     const held = this.#fences.get(key);
-    if (this.knowsEpochs && held !== undefined && held.epoch > epoch) return { outcome: 'fenced', byEpoch: held.epoch };
+    if (this.knowsEpochs && held !== undefined && held.epoch > epoch) {
+      return { outcome: { outcome: 'fenced', byEpoch: held.epoch } };
+    }
     const opening = (held?.opening ?? 0) + 1;
     this.#fences.set(key, { epoch, opening, writtenIn: initialise === undefined ? held?.writtenIn : epoch });
     this.onOpened(scope, epoch);
@@ -115,7 +121,10 @@ export class MemorySinks {
     for (const [task, position] of initialise ?? []) {
       if ((positions.get(task) ?? -1) < position) positions.set(task, position);
     }
-    return { outcome: 'opened', storedEpoch: this.knowsEpochs ? held?.epoch : undefined, opening };
+    return {
+      outcome: { outcome: 'opened', storedEpoch: this.knowsEpochs ? held?.epoch : undefined },
+      opened: { opening, positions: new Map(positions) },
+    };
   }
 
   /** Positions of an app as if they had been published before. */
@@ -167,6 +176,8 @@ export class MemoryPublisher implements Publisher {
   readonly #followers = new Set<() => void>();
   #session: Session = { isEnded: false };
   #held: { readonly epoch: Epoch; readonly opening: number } | undefined;
+  /** Where batches have to begin, as far as this client knows. */
+  #at = new Map<TaskId, Position>();
   #loses: 'request' | 'answer' | undefined;
   #isKilled = false;
 
@@ -213,8 +224,11 @@ export class MemoryPublisher implements Publisher {
     this.#session = { isEnded: false };
     this.#held = undefined;
     try {
-      const { opening, ...outcome } = await this.#request(() => this.#system.open(this.#scope, epoch, initialise));
-      if (opening !== undefined) this.#held = { epoch, opening };
+      const { outcome, opened } = await this.#request(() => this.#system.open(this.#scope, epoch, initialise));
+      if (opened !== undefined) {
+        this.#held = { epoch, opening: opened.opening };
+        this.#at = new Map(opened.positions);
+      }
       return outcome;
     } catch (thrown) {
       return { outcome: 'retryable', cause: thrown as Lost, wait_ms: retry_ms };
@@ -231,19 +245,24 @@ export class MemoryPublisher implements Publisher {
 
   async publish(batch: OutputBatch): Promise<PublishOutcome> {
     const held = this.#held;
-    if (held === undefined) return { outcome: 'fenced', byEpoch: undefined };
+    // As Kafka's client: what the sink does not compare is compared before it is sent.
+    const isHere = this.#system.knowsEpochs || this.mayPublish(batch);
+    if (held === undefined || !isHere) return { outcome: 'fenced', byEpoch: undefined };
     const loses = this.#loses;
     this.#loses = undefined;
     const sent = this.#encode(batch);
-    try {
-      return await this.#request(() => {
-        const published = this.#system.publish(this.#scope, held.epoch, held.opening, sent);
-        if (published.outcome === 'published') this.#append(sent);
-        return published;
-      }, loses);
-    } catch (thrown) {
-      return await this.#resolve(sent, held, thrown as Lost);
-    }
+    const outcome = await this.#request(() => {
+      const published = this.#system.publish(this.#scope, held.epoch, held.opening, sent);
+      if (published.outcome === 'published') this.#append(sent);
+      return published;
+    }, loses).catch((thrown: unknown) => this.#resolve(sent, held, thrown as Lost));
+    if (outcome.outcome === 'published') for (const { task, to } of sent.moves) this.#at.set(task, to);
+    return outcome;
+  }
+
+  /** Whether it is open, and the batch begins where what is published ends, as far as this client knows. */
+  mayPublish({ moves }: Pick<OutputBatch, 'moves'>): boolean {
+    return this.#held !== undefined && moves.every(({ task, from }) => this.#at.get(task) === from);
   }
 
   follow(onPositions: (positions: Positions) => void): { stop(): Promise<void> } {
@@ -295,17 +314,13 @@ export class MemoryPublisher implements Publisher {
   ): Promise<PublishOutcome> {
     this.#session.isEnded = true;
     this.#session = { isEnded: false };
-    if (!this.#system.knowsEpochs) {
-      this.#held = undefined;
-      return { outcome: 'fenced', byEpoch: undefined };
-    }
     try {
       const { fence, positions } = await this.#request(() => ({
         fence: this.#system.fence(this.#scope),
         positions: this.#system.positions(this.#scope),
       }));
       if (fence?.epoch !== held.epoch || fence.opening !== held.opening) {
-        return { outcome: 'fenced', byEpoch: fence?.epoch };
+        return { outcome: 'fenced', byEpoch: this.#system.knowsEpochs ? fence?.epoch : undefined };
       }
       if (batch.moves.every((move) => positions.get(move.task) === move.to)) return { outcome: 'published' };
       return { outcome: 'retryable', cause, wait_ms: retry_ms };

@@ -79,6 +79,7 @@ export class UnfencedMemoryPublisher implements Publisher {
   }
 
   async publish(batch: OutputBatch): Promise<PublishOutcome> {
+    if (!this.#positions.mayPublish(batch)) return { outcome: 'fenced', byEpoch: undefined };
     const sent = await this.#send(batch);
     if (sent.positions.size === 0) {
       return { outcome: 'retryable', cause: new Error('no authority, or no answer'), wait_ms: retry_ms };
