@@ -1,13 +1,13 @@
-import { describeCoordinator } from '@tandem/ports/contract';
+import { describeCoordinator, type CoordinatorWorld } from '@tandem/ports/contract';
 import { MemoryCoordination, type MemoryCoordinator } from '@tandem/simulator';
 import type { Coordinator } from '@tandem/ports';
 import fc from 'fast-check';
 import type { Epoch } from '@tandem/pair';
 import { ManualClock } from './support/manual-clock.ts';
 
-describeCoordinator('memory', () => {
+const worldOf = (activeEndsWithSession: boolean): Promise<CoordinatorWorld> => {
   const clock = new ManualClock();
-  const world = new MemoryCoordination({ clock, sessionTimeout_ms: 1000 });
+  const world = new MemoryCoordination({ clock, sessionTimeout_ms: 1000, activeEndsWithSession });
   const clients = new Map<Coordinator, MemoryCoordinator>();
   const of = (coordinator: Coordinator) => {
     const client = clients.get(coordinator);
@@ -37,7 +37,10 @@ describeCoordinator('memory', () => {
     },
     dispose: () => Promise.resolve(),
   });
-});
+};
+
+describeCoordinator('memory', () => worldOf(false));
+describeCoordinator('memory, whose active ends with its session,', () => worldOf(true));
 
 describe('a memory coordination', () => {
   const command = fc.record({
