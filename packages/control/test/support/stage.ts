@@ -262,6 +262,7 @@ export class Stage {
       publishMaxBytes: 1 << 20,
       inSyncLag_inputs: 1_000,
       slice_ms: 8,
+      digest: { every_inputs: 100, interval_ms: 300 },
       ...spec,
     }));
   }

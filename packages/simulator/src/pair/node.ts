@@ -311,6 +311,7 @@ function appOptions(app: App, scenario: Scenario): AppOptions {
     publishMaxBytes: 1 << 20,
     inSyncLag_inputs: 10,
     slice_ms: 10,
+    digest: { every_inputs: 32, interval_ms: 300 },
   };
   const { version, hash: topologyHash, sources, sinks } = topology;
   return {
