@@ -46,15 +46,17 @@ function restoredFrom(queue: OutputQueue): OutputQueue {
   return restored;
 }
 
-const output = fc.record<Output>({
+const output: fc.Arbitrary<Output> = fc.record({
   sink: fc.nat(2),
   partition: fc.nat(3),
   timestamp_ms: fc.nat(),
   key: fc.option(fc.string({ maxLength: 9 })),
   // Now and then one that needs a segment of its own.
-  value: fc.oneof(
-    { weight: 20, arbitrary: fc.option(fc.string({ maxLength: 40 })) },
-    { weight: 1, arbitrary: fc.nat(9).map((n) => 'x'.repeat(9_000 * n)) },
+  value: fc.option(
+    fc.oneof(
+      { weight: 20, arbitrary: fc.string({ maxLength: 40 }) },
+      { weight: 1, arbitrary: fc.nat(9).map((n) => 'x'.repeat(9_000 * n)) },
+    ),
   ),
   headers: fc.option(fc.array(fc.string(), { maxLength: 3 }), { nil: undefined }),
 });
