@@ -130,7 +130,7 @@ export class LaneTask {
   }
 
   #takeDigest(at: number): void {
-    const { digestEvery_inputs, layouts, onDigest } = this.#setting;
+    const { digestEvery_inputs, layouts } = this.#setting;
     this.#lastDigest = at;
     this.nextDigest = at - (at % digestEvery_inputs) + digestEvery_inputs;
     const outputs = layouts
@@ -138,7 +138,7 @@ export class LaneTask {
       .toSorted((one, other) => (one.publisher < other.publisher ? -1 : 1))
       .map(({ hash }) => (hash >>> 0).toString(16).padStart(8, '0'))
       .join('');
-    onDigest({
+    this.#setting.onDigest({
       task: this.identity.id,
       position: String(at),
       state: this.program.digest(),

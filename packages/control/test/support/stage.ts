@@ -32,6 +32,7 @@ export interface NodeChoices {
   readonly lanes?: number;
   readonly live?: boolean;
   readonly retry_ms?: number;
+  readonly grace_ms?: number;
   readonly token?: string;
   readonly advertise?: string;
   readonly persistence?: NodeOptions['persistence'];
@@ -174,7 +175,11 @@ export class Stage {
       coordinator: createPostgresCoordinator({ ...postgres, sessionTimeout_ms: 1_000, clock: systemClock }),
       store: createPostgresSnapshotStore({ ...postgres, url: choices.storeUrl ?? this.url }),
       apps: codes.map((code) => ({ ...code, lanes: this.#lanes(pair, code, choices) })),
-      stateSync: { live: choices.live ?? true, retry_ms: choices.retry_ms ?? 60_000 },
+      stateSync: {
+        live: choices.live ?? true,
+        retry_ms: choices.retry_ms ?? 60_000,
+        grace_ms: choices.grace_ms ?? 120_000,
+      },
       outputSync: { interval_ms: 200 },
       persistence: choices.persistence ?? { interval_ms: 600_000, keep: 3 },
       link: { ping_ms: 100 },

@@ -134,7 +134,7 @@ export class SimulatedNode {
         coordinator: services.coordination.connect(line('coordinator')),
         store: services.revisions.open(process, line('store')),
         apps: this.#world.apps.map((app) => appOptions(app, scenario)),
-        stateSync: { live: scenario.liveSync, retry_ms: 500 },
+        stateSync: { live: scenario.liveSync, retry_ms: 500, grace_ms: 1_000 },
         outputSync: { interval_ms: 100 },
         persistence: scenario.persistence,
         link: { ping_ms: scenario.sessionTimeout_ms / 8 },
