@@ -14,6 +14,7 @@ export interface DigestCounts {
   readonly compared: number;
   /** Times that they differed, and the state was given up. */
   readonly divergences: number;
+  readonly lastDivergence: Divergence | undefined;
   /** Every task has been found equal to the active's since its state was put in place. */
   readonly verified: boolean;
 }
@@ -55,7 +56,7 @@ export class AppDigests {
   #taken = 0;
   #compared = 0;
   #divergences = 0;
-  #verified = false;
+  #lastDivergence: Divergence | undefined;
   /** Its state has been asked for again because it could not be verified: that is done once. */
   #syncedAgain = false;
   /** Since when the active has been heard and the state here been there to be compared. */
@@ -71,7 +72,8 @@ export class AppDigests {
       taken: this.#taken,
       compared: this.#compared,
       divergences: this.#divergences,
-      verified: this.#verified,
+      lastDivergence: this.#lastDivergence,
+      verified: this.#host.isToBeCompared() && this.#unequal.length === 0,
     };
   }
 
@@ -84,7 +86,6 @@ export class AppDigests {
   forgetOwn(): void {
     this.#own.clear();
     this.#equal.clear();
-    this.#verified = false;
     this.#waitingSince_ms = undefined;
   }
 
@@ -122,6 +123,11 @@ export class AppDigests {
     this.#timer?.cancel();
   }
 
+  /** Tasks that have not been found equal since the state was put in place. */
+  get #unequal(): readonly TaskId[] {
+    return this.#host.tasks().filter((task) => !this.#equal.has(task));
+  }
+
   #add(kept: Kept, digests: readonly TaskDigest[]): void {
     for (const digest of digests) kept.add(digest);
     for (const { task, position } of digests) if (!this.#compare(task, position)) return;
@@ -139,6 +145,7 @@ export class AppDigests {
       return true;
     }
     this.#divergences++;
+    this.#lastDivergence = divergence;
     this.#host.onDiverged(divergence);
     return false;
   }
@@ -154,14 +161,8 @@ export class AppDigests {
   /** The second sync: an app that has not been found equal in good time is asked for once more. */
   #look(): void {
     const { clock, grace_ms } = this.#host;
-    if (this.#verified || !this.#host.isToBeCompared()) return;
-    const unequal = this.#host.tasks().filter((task) => !this.#equal.has(task));
-    if (unequal.length === 0) {
-      this.#verified = true;
-      this.#syncedAgain = false;
-      return;
-    }
-    if (this.#syncedAgain) return;
+    const unequal = this.#unequal;
+    if (unequal.length === 0 || this.#syncedAgain || !this.#host.isToBeCompared()) return;
     if (!this.#host.hearsActive()) {
       this.#waitingSince_ms = undefined;
       return;

@@ -39,7 +39,7 @@ export interface NodeChoices {
   readonly lane?: Partial<NodeOptions['lane']>;
   /** Where the snapshot store is reached, if not directly. */
   readonly storeUrl?: string;
-  readonly spec?: Partial<Pick<LaneSpec, 'queueLimit_bytes' | 'inSyncLag_inputs'>>;
+  readonly spec?: Partial<Pick<LaneSpec, 'queueLimit_bytes' | 'inSyncLag_inputs' | 'digest'>>;
 }
 
 export interface Answer {
@@ -150,7 +150,7 @@ export class Stage {
   }
 
   /** The same code by its hash, which goes wrong on the amount 666. */
-  async faulty(fixture: Fixture, fault: 'throw' | 'loop' | 'heap'): Promise<FaultyCode> {
+  async faulty(fixture: Fixture, fault: 'throw' | 'loop' | 'heap' | 'drift'): Promise<FaultyCode> {
     const { bundle, description } = await this.code(fixture);
     const file = path.join(this.#folder, `faulty-${this.#faults++}.mjs`);
     await writeFile(file, `globalThis.tandemTestFault = '${fault}';\n${await readFile(bundle.path, 'utf8')}`);
