@@ -71,7 +71,7 @@ const step = fc.oneof(
 
 test('a store that was changed, undone, cut, digested and emptied has the digest of one that was only filled', () => {
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
       const log = new InputLog();
       const store = keyed(log);
       let model = new Map<string, unknown>();
@@ -118,7 +118,7 @@ test('windows that were opened, filled, emptied, dropped and undone have the dig
     look: fc.boolean(),
   });
   fc.assert(
-    fc.property(fc.array(input, { maxLength: 60 }), (inputs) => {
+    fc.property(fc.array(input, { maxLength: 60, size: 'max' }), (inputs) => {
       const log = new InputLog();
       const store = windowed(log);
       for (const { start, key, value, drop, keep, look } of inputs) {
