@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { TandemError, toError } from '@tandem/ports';
 import type { Adapter } from '../adapters.ts';
-import { budgetFindings, pingOf } from './budget.ts';
+import { budgetFindings, graceFindings, pingOf } from './budget.ts';
 import {
   readDocument,
   showPath,
@@ -119,6 +119,7 @@ export function parseConfiguration(
     ...missingSystems(sections, adapters, document),
     ...openDoors(sections, document),
     ...budgetFindings(sections, adapters, document),
+    ...graceFindings(sections, document),
   ];
   if (findings.length > 0) return refuse(findings);
 
