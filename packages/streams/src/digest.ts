@@ -15,24 +15,31 @@ export const emptySum: ContentSum = { high: 0, low: 0 };
 /** What lies deeper is not looked at; nor could a snapshot hold a value that contains itself. */
 const deepest = 64;
 
+/** What a thing begins with, so that a number is not taken for a text that looks like it. */
 const kinds = {
-  null: 1,
-  undefined: 2,
-  true: 3,
-  false: 4,
-  integer: 5,
-  double: 6,
-  notANumber: 7,
-  bigint: 8,
-  text: 9,
-  bytes: 10,
-  array: 11,
-  object: 12,
-  other: 13,
+  null: 0x2c1b3c6d,
+  undefined: 0x297a2d39,
+  true: 0x4cf5ad43,
+  false: 0x2745937f,
+  integer: 0x38b34ae5,
+  double: 0x21f0aaad,
+  notANumber: 0x735a2d97,
+  bigint: 0x165667b1,
+  text: 0x27d4eb2f,
+  bytes: 0x5bd1e995,
+  array: 0x3c6ef372,
+  object: 0x1b873593,
+  end: 0x7feb352d,
+  other: 0x68e31da4,
 } as const;
 
 const double = new Float64Array(1);
 const doubleWords = new Int32Array(double.buffer);
+
+/** The step of the second lane. */
+function mixLow(low: number, block: number): number {
+  return Math.imul(((low << 5) | (low >>> 27)) ^ block, 0x9e3779b1);
+}
 
 /** Hashes one thing after another; reused, so that nothing is allocated for a value. */
 export class ContentHash {
@@ -65,9 +72,8 @@ export class ContentHash {
   }
 
   #mix(block: number): void {
-    const low = this.#low;
     this.#high = mix32(this.#high, block);
-    this.#low = Math.imul(((low << 5) | (low >>> 27)) ^ block, 0x9e3779b1);
+    this.#low = mixLow(this.#low, block);
   }
 
   #addValue(value: unknown, depth: number): void {
@@ -76,15 +82,13 @@ export class ContentHash {
         this.#addNumber(value);
         return;
       case 'string':
-        this.#mix(kinds.text);
-        this.#addText(value);
+        this.#addText(value, kinds.text);
         return;
       case 'boolean':
         this.#mix(value ? kinds.true : kinds.false);
         return;
       case 'bigint':
-        this.#mix(kinds.bigint);
-        this.#addText(String(value));
+        this.#addText(String(value), kinds.bigint);
         return;
       case 'undefined':
         this.#mix(kinds.undefined);
@@ -103,36 +107,42 @@ export class ContentHash {
   #addNumber(value: number): void {
     const integer = value | 0;
     if (integer === value) {
-      this.#mix(kinds.integer);
-      this.#mix(integer);
+      this.#mix(kinds.integer ^ integer);
     } else if (Number.isNaN(value)) {
       this.#mix(kinds.notANumber);
     } else {
       double[0] = value;
-      this.#mix(kinds.double);
-      this.#mix(doubleWords[0] ?? 0);
+      this.#mix(kinds.double ^ (doubleWords[0] ?? 0));
       this.#mix(doubleWords[1] ?? 0);
     }
   }
 
-  #addText(text: string): void {
+  #addText(text: string, kind: number): void {
     const { length } = text;
-    this.#mix(length);
+    let high = mix32(this.#high, kind ^ length);
+    let low = mixLow(this.#low, kind ^ length);
     let at = 0;
-    for (; at + 1 < length; at += 2) this.#mix((text.charCodeAt(at) << 16) | text.charCodeAt(at + 1));
-    if (at < length) this.#mix(text.charCodeAt(at));
+    for (; at + 1 < length; at += 2) {
+      const block = (text.charCodeAt(at) << 16) | text.charCodeAt(at + 1);
+      high = mix32(high, block);
+      low = mixLow(low, block);
+    }
+    if (at < length) {
+      high = mix32(high, text.charCodeAt(at));
+      low = mixLow(low, text.charCodeAt(at));
+    }
+    this.#high = high;
+    this.#low = low;
   }
 
   #addObject(value: object, depth: number): void {
     if (depth > deepest) {
       this.#mix(kinds.other);
     } else if (Array.isArray(value)) {
-      this.#mix(kinds.array);
-      this.#mix(value.length);
+      this.#mix(kinds.array ^ value.length);
       for (let at = 0; at < value.length; at += 1) this.#addValue(value[at], depth);
     } else if (ArrayBuffer.isView(value)) {
-      this.#mix(kinds.bytes);
-      this.#mix(value.byteLength);
+      this.#mix(kinds.bytes ^ value.byteLength);
       const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
       for (const byte of bytes) this.#mix(byte);
     } else {
@@ -140,29 +150,16 @@ export class ContentHash {
     }
   }
 
-  /** In whatever order they are; a field that is undefined is none. */
+  /** In their order, which shows in what is made of them, and which a snapshot keeps; one that is undefined is none. */
   #addFields(value: Readonly<Record<string, unknown>>, depth: number): void {
-    const high = this.#high;
-    const low = this.#low;
-    let fields = 0;
-    let highSum = 0;
-    let lowSum = 0;
+    this.#mix(kinds.object);
     for (const name in value) {
       const part = value[name];
-      if (part === undefined || !Object.hasOwn(value, name)) continue;
-      fields += 1;
-      this.begin();
-      this.#addText(name);
+      if (part === undefined) continue;
+      this.#addText(name, kinds.text);
       this.#addValue(part, depth);
-      highSum = (highSum + this.high) | 0;
-      lowSum = (lowSum + this.low) | 0;
     }
-    this.#high = high;
-    this.#low = low;
-    this.#mix(kinds.object);
-    this.#mix(fields);
-    this.#mix(highSum);
-    this.#mix(lowSum);
+    this.#mix(kinds.end);
   }
 }
 

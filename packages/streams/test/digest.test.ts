@@ -149,9 +149,8 @@ describe('the digest of a store', () => {
     expect(digest(store)).toBe(digest(keyed()));
   });
 
-  it('does not know the order of keys, nor of fields', () => {
-    const turned = pairs.map(([key, value]) => [key, Object.fromEntries(Object.entries(value as object).reverse())]);
-    expect(digest(holding((turned as unknown as Pairs).toReversed()))).toBe(digest(holding(pairs)));
+  it('does not know the order of keys', () => {
+    expect(digest(holding(pairs.toReversed()))).toBe(digest(holding(pairs)));
   });
 
   it.each<readonly [string, unknown, unknown]>([
@@ -167,6 +166,8 @@ describe('the digest of a store', () => {
     ['order in a list', [1, 2], [2, 1]],
     ['one in a list', [1], [1, 1]],
     ['a field', { a: 1 }, { b: 1 }],
+    ['the order of fields', { a: 1, b: 2 }, { b: 2, a: 1 }],
+    ['where an object ends', [{ a: {} }, { b: 1 }], [{ a: { b: 1 } }, {}]],
     ['two fields swapped', { a: 1, b: 2 }, { a: 2, b: 1 }],
     ['a list and what looks like it', ['x'], { 0: 'x' }],
     ['an empty object and an empty list', {}, []],
