@@ -118,8 +118,18 @@ function makeProgram(): Command {
     .option('--pair', 'with a passive beside it')
     .option('--profile', "where the time of the active's busiest lane goes, on standard error")
     .option('--inputs <n>', 'how many', whole(1, 100_000_000), 1_000_000)
+    .option('--digest-every <n>', 'positions between two digests; 0: none', whole(0, 1_000_000_000))
     .action(
-      (options: Common & { workload: Workload; lanes: number; pair?: boolean; inputs: number; profile?: boolean }) =>
+      (
+        options: Common & {
+          workload: Workload;
+          lanes: number;
+          pair?: boolean;
+          inputs: number;
+          digestEvery?: number;
+          profile?: boolean;
+        },
+      ) =>
         measure(options, (stack) =>
           measureThroughput(stack, {
             ...options,

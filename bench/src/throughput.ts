@@ -12,6 +12,8 @@ export interface ThroughputOptions {
   readonly lanes: number;
   readonly pair: boolean;
   readonly inputs: number;
+  /** The node's `digest.every`; undefined: its default. */
+  readonly digestEvery?: number;
   /** Says where the lane's time goes; it takes some itself. */
   readonly profile: boolean;
 }
@@ -48,6 +50,7 @@ export async function measureThroughput(stack: Stack, options: ThroughputOptions
   const profiles = options.profile ? await mkdtemp(path.join(tmpdir(), 'tandem-profile-')) : undefined;
   const pair = await stack.pair({
     ...(profiles !== undefined && { nodeFlags: ['--cpu-prof', '--cpu-prof-dir', profiles] }),
+    ...(options.digestEvery !== undefined && { settings: { digest: { every: options.digestEvery } } }),
     nodes: options.pair ? ['a', 'b'] : ['a'],
     apps: [
       {

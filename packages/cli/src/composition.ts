@@ -90,6 +90,7 @@ export function laneSpecs(configuration: Configuration, { configuration: app, de
     publishMaxBytes: app.publishMaxBytes,
     inSyncLag_inputs: app.inSyncLag_inputs,
     slice_ms,
+    digest: configuration.digest,
   }));
 }
 

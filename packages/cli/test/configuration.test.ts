@@ -13,7 +13,8 @@ test('a short configuration gets every default of the design', () => {
     node: { id: 'a', listen: { host: '127.0.0.1', port: 7070 }, advertise: undefined, token: undefined },
     coordinator: { adapter: 'postgres', options: { sessionTimeout: 1000 } },
     store: { adapter: 'postgres' },
-    stateSync: { live: true, retry_ms: 60_000 },
+    stateSync: { live: true, retry_ms: 60_000, grace_ms: 120_000 },
+    digest: { every_inputs: 8192, interval_ms: 5_000 },
     outputSync: { interval_ms: 1000 },
     persistence: { interval_ms: 30_000, keep: 3 },
     link: { ping_ms: 250 },
@@ -42,6 +43,16 @@ test('the heap of a lane has a limit only where one is set', () => {
   expect(mistakesIn(`${goodConfiguration}\nlane: { heapLimit: 8MiB }`).join()).toMatch(
     /lane\.heapLimit: must be between 32MiB/,
   );
+});
+
+test('digests can be switched off, but not be taken all the time, and the grace lets one be taken', () => {
+  expect(parse(`${goodConfiguration}\ndigest: { every: 0 }`).digest.every_inputs).toBe(0);
+  expect(mistakesIn(`${goodConfiguration}\ndigest: { every: 99 }`).join()).toMatch(
+    /digest\.every: must be 0, or at least 100/,
+  );
+  const short = `${goodConfiguration}\nstateSync: { grace: 10s }\ndigest: { interval: 11s`;
+  expect(mistakesIn(`${short} }`).join()).toMatch(/stateSync\.grace: 10s is shorter than digest\.interval \(11s\)/);
+  expect(parse(`${short}, every: 0 }`).stateSync.grace_ms).toBe(10_000);
 });
 
 test('an ISO time is a place to start from', () => {

@@ -40,7 +40,24 @@ export interface AppSummary {
   readonly condition: AppCondition;
   readonly output: AppOutput;
   readonly reason: string | null;
+  /** It was found to differ from the active's, and has not got its state anew yet. */
+  readonly diverged: boolean;
   readonly restarts: number;
+}
+
+/** How an app's state compares with the active's; counts are those of this process. */
+export interface DigestReport {
+  readonly taken: number;
+  /** Positions at which both nodes' were compared here. */
+  readonly compared: number;
+  readonly divergences: number;
+  readonly lastDivergence: {
+    readonly task: string;
+    readonly position: string;
+    readonly what: 'state' | 'outputs';
+  } | null;
+  /** Every task was found equal since its state was put in place; false on the active, which is what others are compared with. */
+  readonly verified: boolean;
 }
 
 /** GET /v1/apps: AppSummary[]; GET /v1/apps/:app */
@@ -51,6 +68,7 @@ export interface AppReport extends AppSummary {
   readonly tasks: readonly TaskStatus[];
   readonly metrics: readonly LaneMetrics[];
   readonly troubles: readonly string[];
+  readonly digests: DigestReport;
   readonly persistence: {
     readonly lastRevision: number | null;
     readonly lastAt: string | null;

@@ -4,7 +4,7 @@ import type { AppName, Epoch, Incarnation, Member, PublisherName } from '@tandem
 import { TandemError, toError, type AppRecord, type RevisionInfo } from '@tandem/ports';
 import { agreeOnGenesis, markInitialised, type Genesis } from './app-genesis.ts';
 import { Restoring } from './app-restore.ts';
-import type { AppHost } from './app.ts';
+import type { AppHost } from './app-host.ts';
 import type { LaneGroup } from './lane-group.ts';
 import type { AppOptions } from './options.ts';
 import { StateTries } from './state-tries.ts';

@@ -1,31 +1,19 @@
 // One app on this node: its lanes, where its state comes from, its publishers, its snapshots and its restarts.
 import type { Described, LaneFailure } from './lane-group.ts';
 import type { FailureCode, FromLane, LaneStatus, PositionTexts } from '@tandem/lane';
-import type { AppName, Epoch, Member, PairEvent, PublisherName } from '@tandem/pair';
-import { TandemError, type Coordinator, type SnapshotStore, type Timer } from '@tandem/ports';
+import type { AppName, Epoch, Member, PublisherName } from '@tandem/pair';
+import { TandemError, type Timer } from '@tandem/ports';
 import { formatVersion } from '@tandem/snapshot';
 import { mayRestartCure, needsNewerState } from './app-cure.ts';
+import { compareDigests } from './app-comparison.ts';
+import type { AppDigests } from './app-digests.ts';
+import type { AppHost } from './app-host.ts';
 import { AppOrigin, type OpenRequest, type RestoreFrom } from './app-origin.ts';
 import { AppSnapshots, type SnapshotCounts } from './app-snapshots.ts';
+import { LaneAnswers } from './lane-answers.ts';
 import { LaneGroup } from './lane-group.ts';
 import { LiveLanes } from './live-lanes.ts';
-import type { NodeParts } from './node-parts.ts';
-import type { AppOptions, NodeOptions } from './options.ts';
-
-/** What an app needs of the node it runs on. */
-export interface AppHost {
-  readonly options: NodeOptions;
-  readonly parts: NodeParts;
-  readonly coordinator: Coordinator;
-  readonly store: SnapshotStore;
-  raise(event: PairEvent): void;
-  /** Durable published positions moved by our own publishing. */
-  onPublished(app: AppName, publisher: PublisherName, positions: PositionTexts): void;
-  /** Another node of the pair is, or may become, the one that makes state. */
-  newerStateMayCome(): boolean;
-  /** The epoch this node last saw, for the snapshot's header. */
-  epoch(): Epoch | undefined;
-}
+import type { AppOptions } from './options.ts';
 
 /** Once it has run in sync for this long the restarts are counted from none again: a replay alone may take longer. */
 const restartsForgotten_ms = 60_000;
@@ -40,8 +28,8 @@ export class NodeApp {
   #group: LaneGroup | undefined;
   readonly #origin: AppOrigin;
   readonly #snapshots: AppSnapshots;
-  /** Lanes that answered what all of them have to answer. */
-  #answered = new Map<string, Set<number>>();
+  readonly digests: AppDigests;
+  readonly #answers = new LaneAnswers();
   readonly #liveLanes = new LiveLanes();
   #genesisAnswers: Record<string, string> = {};
   #epoch: Epoch | undefined;
@@ -68,13 +56,24 @@ export class NodeApp {
       group: () => this.#group,
       onReplacing: () => {
         this.#vouched = false;
-        this.#answered.delete('restored');
+        this.#answers.forget('restored');
+        this.digests.forgetOwn();
       },
       fail: (code, reason) => {
         this.#fail(code, reason);
       },
     });
     const { clock, pair } = host.options;
+    this.digests = compareDigests({
+      ...host,
+      name: this.name,
+      tasks: () => this.#group?.allTasks ?? [],
+      isVouchedFor: () => this.#vouched,
+      hasFailedOn: (peer) => this.hasFailedOn(peer),
+      giveUpState: (reason) => {
+        this.#giveUpState(reason);
+      },
+    });
     const { description } = options;
     this.#snapshots = new AppSnapshots(
       clock,
@@ -109,8 +108,9 @@ export class NodeApp {
     return this.#snapshots.counts;
   }
 
+  /** Caught up, and vouched for: it could be taken over now. */
   get inSync(): boolean {
-    return this.#inSync;
+    return this.#inSync && this.#vouched;
   }
 
   /** It has failed there for good: what has been published has to be learnt from the sink. */
@@ -125,12 +125,13 @@ export class NodeApp {
 
   start(): void {
     const { clock, lane } = this.#host.options;
-    this.#answered = new Map();
+    this.#answers.forgetAll();
     this.#liveLanes.clear();
     this.#inSyncLanes = new Set();
     this.#inSync = false;
     this.#vouched = false;
     this.#epoch = undefined;
+    this.digests.startAnew();
     this.#group = new LaneGroup(
       this.options.bundle,
       this.options.lanes,
@@ -162,7 +163,7 @@ export class NodeApp {
   /** Resolves genesis, records it and starts there; answered by app-restored or app-failed. */
   beginAtGenesis(): void {
     this.#genesisAnswers = {};
-    this.#answered.delete('genesis');
+    this.#answers.forget('genesis');
     this.#post({ type: 'resolve-genesis' });
   }
 
@@ -191,7 +192,7 @@ export class NodeApp {
   /** Answered by app-stepped-down. */
   stepDown(): void {
     this.#epoch = undefined;
-    this.#answered.delete('stepped-down');
+    this.#answers.forget('stepped-down');
     if (this.#group === undefined) this.#raiseSteppedDown();
     else this.#post({ type: 'step-down' });
   }
@@ -236,6 +237,7 @@ export class NodeApp {
   async close(): Promise<void> {
     this.#closed = true;
     this.#restartTimer?.cancel();
+    this.digests.close();
     this.#origin.giveUp('the node is closing');
     this.#snapshots.fail('the node is closing');
     await this.#group?.close(closeLimit_ms);
@@ -283,7 +285,13 @@ export class NodeApp {
           this.#vouched = true;
           this.#origin.hasRestored();
           this.#host.raise({ type: 'app-restored', at_ms: this.#now(), app });
+          if (this.options.lanes.some(({ digest }) => digest.every_inputs > 0)) this.digests.restored();
         }
+        return;
+      case 'digests':
+        if (!this.#origin.isPresent(message.run)) return;
+        this.digests.addOwn(message.digests);
+        this.#host.onDigests(app, message.digests);
         return;
       case 'genesis':
         Object.assign(this.#genesisAnswers, message.positions);
@@ -342,11 +350,7 @@ export class NodeApp {
   }
 
   #allAnswered(what: string, lane: number): boolean {
-    const lanes = this.#answered.get(what) ?? new Set();
-    this.#answered.set(what, lanes.add(lane));
-    if (lanes.size < (this.#group?.size ?? 0)) return false;
-    this.#answered.delete(what);
-    return true;
+    return this.#answers.add(what, lane, this.#group?.size ?? 0);
   }
 
   #onLag(lane: number, inSync: boolean): void {
@@ -357,6 +361,13 @@ export class NodeApp {
     this.#inSync = all;
     if (all) this.#inSyncSince_ms = Math.min(this.#inSyncSince_ms, this.#now());
     this.#host.raise({ type: 'app-lag', at_ms: this.#now(), app: this.name, inSync: all });
+  }
+
+  /** S8: nothing more is served from what the role machine does not vouch for any more. */
+  #giveUpState(reason: string): void {
+    if (this.#host.isMeasured(this.name)) return;
+    this.#vouched = false;
+    this.#snapshots.fail(reason);
   }
 
   #note(publisher: PublisherName, positions: PositionTexts): void {
@@ -386,6 +397,7 @@ export class NodeApp {
     this.#group = undefined;
     this.#vouched = false;
     this.#inSync = false;
+    this.digests.forgetOwn();
     this.#origin.giveUp('the lane failed');
     this.#snapshots.fail('the lane failed');
     if (failure.code === 'published-position-behind') this.#origin.mustReach(failure.positions);

@@ -7,6 +7,7 @@ import type { NodeApp } from './app.ts';
 import type {
   AppReport,
   AppSummary,
+  DigestReport,
   NodeDoors,
   NodeReport,
   PairReport,
@@ -133,6 +134,7 @@ function summary(node: Node, app: NodeApp): AppSummary {
     condition: state?.condition ?? 'loading',
     output: state?.output ?? 'closed',
     reason: state?.reason ?? null,
+    diverged: state?.diverged ?? false,
     restarts: app.restarts,
   };
 }
@@ -147,12 +149,19 @@ function appReport(node: Node, app: NodeApp): AppReport {
     tasks: app.statuses.flatMap((status) => status.tasks),
     metrics: app.statuses.map((status) => status.metrics),
     troubles: app.statuses.flatMap((status) => status.troubles),
+    digests: digestReport(app),
     persistence: {
       lastRevision: persistence?.last?.revision ?? null,
       lastAt: persistence?.last === undefined ? null : iso(persistence.last.at_ms),
       lastError: persistence?.lastError ?? null,
     },
   };
+}
+
+function digestReport(app: NodeApp): DigestReport {
+  const { taken, compared, divergences, lastDivergence: last, verified } = app.digests.counts;
+  const lastDivergence = last === undefined ? null : { task: last.task, position: last.position, what: last.what };
+  return { taken, compared, divergences, lastDivergence, verified };
 }
 
 async function revisions(node: Node, name: string): Promise<readonly RevisionReport[] | undefined> {

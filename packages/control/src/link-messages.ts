@@ -7,6 +7,9 @@ export const linkClosed = { refused: 4001, badMessage: 4002, silent: 4003, going
 /** Larger messages end the connection: positions of some thousand tasks fit well. */
 export const linkMessageLimit_bytes = 1024 * 1024;
 
+/** Some 200 bytes each. */
+export const digestsPerMessage = 1_000;
+
 const position = z.string().regex(/^\d{1,16}$/);
 
 const appCode = z.object({
@@ -14,6 +17,14 @@ const appCode = z.object({
   topologyHash: z.string(),
   bundleHash: z.string(),
   lanes: z.number().int(),
+});
+
+const digest = z.object({
+  task: z.string().max(512),
+  position,
+  state: z.string().regex(/^[0-9a-f]{16}$/),
+  outputs: z.string().regex(/^([0-9a-f]{8}){0,32}$/),
+  since: position,
 });
 
 const message = z.discriminatedUnion('type', [
@@ -35,6 +46,8 @@ const message = z.discriminatedUnion('type', [
     publisher: z.string(),
     positions: z.record(z.string(), position),
   }),
+  /** Of the active's tasks, oldest first within each: new ones, or those kept for a passive that has just linked. */
+  z.object({ type: z.literal('digests'), app: z.string(), digests: z.array(digest).max(digestsPerMessage) }),
   /** The passive's apps that could take over now. */
   z.object({ type: z.literal('status'), inSyncApps: z.array(z.string()) }),
   /** The active invites the passive to claim the next epoch. */

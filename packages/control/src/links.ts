@@ -1,9 +1,16 @@
 // This node's links: as a passive it keeps one to the active, as the active it serves those of the passives.
 import type { AppName, Epoch, Incarnation, Member, PublisherName } from '@tandem/pair';
-import type { PositionTexts } from '@tandem/lane';
+import type { PositionTexts, TaskDigest } from '@tandem/lane';
 import type { Clock, Timer } from '@tandem/ports';
 import { Link, type LinkEnd, type LinkOptions } from './link.ts';
-import { codeDifference, type AppCode, type Hello, type LinkMessage, type Refusal } from './link-messages.ts';
+import {
+  codeDifference,
+  digestsPerMessage,
+  type AppCode,
+  type Hello,
+  type LinkMessage,
+  type Refusal,
+} from './link-messages.ts';
 import type { LinkSocket } from './network.ts';
 
 export interface LinksHost {
@@ -42,6 +49,7 @@ export class Links {
     string,
     { readonly app: AppName; readonly publisher: PublisherName; positions: Record<string, string> }
   >();
+  readonly #unsentDigests = new Map<AppName, TaskDigest[]>();
   #sendTimer: Timer | undefined;
   #target: Member | undefined;
   #outgoing: Link | undefined;
@@ -126,11 +134,16 @@ export class Links {
     const unsent = this.#unsent.get(key);
     if (unsent === undefined) this.#unsent.set(key, { app, publisher, positions: { ...positions } });
     else Object.assign(unsent.positions, positions);
-    this.#sendTimer ??= this.#host.clock.after(coalesce_ms, () => {
-      this.#sendTimer = undefined;
-      for (const entry of this.#unsent.values()) this.broadcast({ type: 'published', ...entry });
-      this.#unsent.clear();
-    });
+    this.#sendSoon();
+  }
+
+  /** To every passive that is linked; coalesced, as many to a message as one may hold. */
+  publishDigests(app: AppName, digests: readonly TaskDigest[]): void {
+    if (this.#served.size === 0 || digests.length === 0) return;
+    const unsent = this.#unsentDigests.get(app) ?? [];
+    this.#unsentDigests.set(app, unsent);
+    for (const digest of digests) unsent.push(digest);
+    this.#sendSoon();
   }
 
   close(): void {
@@ -139,6 +152,20 @@ export class Links {
     this.#sendTimer?.cancel();
     this.#outgoing?.close();
     for (const link of this.#served) link.close();
+  }
+
+  #sendSoon(): void {
+    this.#sendTimer ??= this.#host.clock.after(coalesce_ms, () => {
+      this.#sendTimer = undefined;
+      for (const entry of this.#unsent.values()) this.broadcast({ type: 'published', ...entry });
+      this.#unsent.clear();
+      for (const [app, digests] of this.#unsentDigests) {
+        for (let at = 0; at < digests.length; at += digestsPerMessage) {
+          this.broadcast({ type: 'digests', app, digests: digests.slice(at, at + digestsPerMessage) });
+        }
+      }
+      this.#unsentDigests.clear();
+    });
   }
 
   #options(): LinkOptions {

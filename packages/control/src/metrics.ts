@@ -9,6 +9,9 @@ export interface AppMetricsInput {
   readonly output: AppOutput;
   readonly inSync: boolean;
   readonly laneRestarts: number;
+  readonly diverged: boolean;
+  /** Of this process. */
+  readonly digests: { readonly taken: number; readonly compared: number; readonly divergences: number };
   /** By lane number, as last reported; undefined where a lane has not reported yet: its series are left out. */
   readonly lanes: readonly (LaneStatus | undefined)[];
   /** Of snapshots taken by this process, for a peer or for the store. */
@@ -171,6 +174,12 @@ function appSeries(series: Series): Fill {
     'output',
   ]);
   const inSync = series.gauge('tandem_app_in_sync', '1 while it is caught up to within the lag limit.', ['app']);
+  const diverged = series.gauge('tandem_app_diverged', "1 from when it differed until it has the active's state.", [
+    'app',
+  ]);
+  const digests = series.counter('tandem_digests_total', 'Digests taken of its tasks.', ['app']);
+  const compared = series.counter('tandem_digests_compared_total', "Digests compared with the active's.", ['app']);
+  const divergences = series.counter('tandem_divergences_total', "Times that it differed from the active's.", ['app']);
   const restarts = series.counter('tandem_lane_restarts_total', 'Restarts of its lanes after a failure.', ['app']);
   const taken = series.counter('tandem_snapshots_total', 'Snapshots taken, for the peer or the store.', ['app']);
   const failed = series.counter('tandem_snapshot_failures_total', 'Snapshots that did not come to an end.', ['app']);
@@ -187,6 +196,10 @@ function appSeries(series: Series): Fill {
       oneOf(condition, 'condition', conditions, state.condition, { app });
       oneOf(output, 'output', outputs, state.output, { app });
       inSync(state.inSync ? 1 : 0, { app });
+      diverged(state.diverged ? 1 : 0, { app });
+      digests(state.digests.taken, { app });
+      compared(state.digests.compared, { app });
+      divergences(state.digests.divergences, { app });
       restarts(state.laneRestarts, { app });
       taken(state.snapshots.taken, { app });
       failed(state.snapshots.failed, { app });

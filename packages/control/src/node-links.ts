@@ -52,7 +52,8 @@ export class NodeLinks {
 
   /** Tells the active what this node could take over now. */
   sendStatus(): void {
-    const inSyncApps = [...this.#node.apps.values()].filter((app) => app.inSync).map((app) => app.name);
+    const apps = Object.entries(this.#node.state?.apps ?? {});
+    const inSyncApps = apps.filter(([, { condition }]) => condition === 'in-sync').map(([name]) => name);
     this.all.sendToActive({ type: 'status', inSyncApps });
   }
 
@@ -63,11 +64,13 @@ export class NodeLinks {
     node.raise({ type: 'link-opened', at_ms: node.options.clock.now_ms(), peer, epoch });
     this.sendStatus();
     if (node.state?.held === undefined) {
+      for (const app of node.apps.values()) app.digests.listenTo(peer);
       void this.#tryProbe(peer);
       return;
     }
-    // A passive that has just linked gets all positions at once.
+    // A passive that has just linked gets all positions at once, and the digests that are kept.
     for (const app of node.apps.values()) {
+      this.all.publishDigests(app.name, app.digests.kept);
       for (const [publisher, positions] of app.published) this.all.publish(app.name, publisher, positions);
     }
   }
@@ -91,6 +94,9 @@ export class NodeLinks {
         if (node.options.stateSync.live && node.state?.held === undefined) {
           node.apps.get(message.app)?.trim(message.publisher, message.positions);
         }
+        return;
+      case 'digests':
+        if (node.state?.held === undefined) node.apps.get(message.app)?.digests.addActive(message.digests);
         return;
       case 'status':
         node.raise({ type: 'peer-status', at_ms, peer, inSyncApps: message.inSyncApps });

@@ -21,6 +21,8 @@ export function nodeMetrics(node: Node): Metrics {
         condition: state?.condition ?? 'loading',
         output: state?.output ?? 'closed',
         inSync: app.inSync,
+        diverged: state?.diverged ?? false,
+        digests: app.digests.counts,
         laneRestarts: app.restarts,
         lanes: app.laneStatuses,
         snapshots: app.snapshotCounts,

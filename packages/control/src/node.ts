@@ -12,11 +12,10 @@ import {
   type PairEvent,
   type PairSettings,
   type PairState,
-  type PublisherName,
   type View,
 } from '@tandem/pair';
 import { toError, type Timer } from '@tandem/ports';
-import type { PositionTexts } from '@tandem/lane';
+import { appHostOf } from './app-host.ts';
 import { NodeApp } from './app.ts';
 import { Authority } from './authority.ts';
 import { Coordination } from './coordination.ts';
@@ -149,6 +148,10 @@ export class Node implements NodeHandle {
     return this.#state?.view;
   }
 
+  get links(): NodeLinks | undefined {
+    return this.#links;
+  }
+
   get linkedTo(): string | undefined {
     return this.#links?.all.peer?.node;
   }
@@ -202,7 +205,7 @@ export class Node implements NodeHandle {
       stateSyncRetry_ms: options.stateSync.retry_ms,
       coordinatorRetry_ms: 20,
     };
-    for (const appOptions of options.apps) this.#addApp(new NodeApp(appOptions, this.#appHost()));
+    for (const appOptions of options.apps) this.#addApp(new NodeApp(appOptions, appHostOf(this)));
     this.#state = initialState(this.#settings, [...this.apps.keys()]);
     this.#links = new NodeLinks(this, coordinator.sessionTimeout_ms);
     this.#poll = new PublishedPoll({
@@ -357,27 +360,6 @@ export class Node implements NodeHandle {
         },
       }),
     );
-  }
-
-  #appHost() {
-    return {
-      options: this.options,
-      parts: this.parts,
-      coordinator: this.options.coordinator,
-      store: this.options.store,
-      raise: (event: PairEvent) => {
-        this.raise(event);
-        if (event.type === 'app-lag' || event.type === 'app-failed') this.#links?.sendStatus();
-      },
-      onPublished: (app: AppName, publisher: PublisherName, positions: PositionTexts) => {
-        this.#links?.all.publish(app, publisher, positions);
-      },
-      newerStateMayCome: () => {
-        const { held, view } = this.#state ?? {};
-        return held === undefined && view?.members.some(({ node }) => node !== this.options.node.id) === true;
-      },
-      epoch: () => this.#state?.view?.epoch,
-    };
   }
 
   async #closeAll(): Promise<void> {

@@ -28,7 +28,12 @@ export interface NodeOptions {
   readonly coordinator: Coordinator;
   readonly store: SnapshotStore;
   readonly apps: readonly AppOptions[];
-  readonly stateSync: { readonly live: boolean; readonly retry_ms: number };
+  readonly stateSync: {
+    readonly live: boolean;
+    readonly retry_ms: number;
+    /** How long after it got its state an app on a passive must have been found equal to the active's. */
+    readonly grace_ms: number;
+  };
   readonly outputSync: { readonly interval_ms: number };
   readonly persistence: { readonly interval_ms: number; readonly keep: number };
   readonly link: { readonly ping_ms: number };

@@ -30,6 +30,7 @@ export const summary: AppSummary = {
   condition: 'in-sync',
   output: 'live',
   reason: null,
+  diverged: false,
   restarts: 0,
 };
 
@@ -69,6 +70,7 @@ export const appReport: AppReport = {
   ],
   metrics: [],
   troubles: [],
+  digests: { taken: 3, compared: 2, divergences: 0, lastDivergence: null, verified: true },
   persistence: { lastRevision: 7, lastAt: '2026-01-02T03:04:05.000Z', lastError: null },
 };
 

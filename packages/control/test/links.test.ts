@@ -6,7 +6,7 @@ import { systemClock } from '@tandem/lane';
 import { WebSocket, WebSocketServer } from 'ws';
 import { connectLink, WebLinkSocket } from '../src/http/link-socket.ts';
 import type { LinkEnd } from '../src/link.ts';
-import type { AppCode, LinkMessage } from '../src/link-messages.ts';
+import { parseLinkMessage, type AppCode, type LinkMessage } from '../src/link-messages.ts';
 import { Links } from '../src/links.ts';
 import { until } from './support/until.ts';
 
@@ -104,6 +104,43 @@ it('sends published positions together, the newest of each task', async () => {
   expect(passive.messages).toEqual([
     { type: 'published', app: 'orders', publisher: 'postgres', positions: { 'in/0': '2', 'in/1': '5' } },
   ]);
+});
+
+it('sends digests together, in their order, no more at a time than a message may hold', async () => {
+  const active = await makeEnd('a', { active: true });
+  const passive = await makeEnd('b', { active: false });
+  passive.links.follow(active.self);
+  await until(() => active.opened.length === 1);
+  const digests = Array.from({ length: 2_500 }, (_, position) => ({
+    task: 'in/0',
+    position: String(position),
+    state: '0123456789abcdef',
+    outputs: '01234567',
+    since: '0',
+  }));
+  for (let at = 0; at < digests.length; at += 100) active.links.publishDigests('orders', digests.slice(at, at + 100));
+  active.links.publishDigests('alerts', digests.slice(0, 1));
+  await until(() => passive.messages.length === 4);
+  const messages = passive.messages.flatMap((message) => (message.type === 'digests' ? [message] : []));
+  expect(messages.map(({ app, digests: some }) => `${app} ${some.length}`)).toEqual([
+    'orders 1000',
+    'orders 1000',
+    'orders 500',
+    'alerts 1',
+  ]);
+  expect(messages.slice(0, 3).flatMap(({ digests: some }) => some)).toEqual(digests);
+});
+
+it.each([
+  ['a position that is none', { position: '-1' }],
+  ['a digest that is none', { state: 'xyz' }],
+  ['outputs that are none', { outputs: '012' }],
+])('does not take digests with %s', (_what, wrong) => {
+  const right = { task: 'in/0', position: '8', state: '0123456789abcdef', outputs: '', since: '0' };
+  const text = (digests: unknown): string => JSON.stringify({ type: 'digests', app: 'orders', digests });
+  expect(parseLinkMessage(text([right]))).toMatchObject({ type: 'digests' });
+  expect(parseLinkMessage(text([{ ...right, ...wrong }]))).toBeUndefined();
+  expect(parseLinkMessage(text(Array.from({ length: 1_001 }, () => right)))).toBeUndefined();
 });
 
 it('says at once on the passive that the active has closed', async () => {

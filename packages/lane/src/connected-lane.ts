@@ -3,6 +3,7 @@
 // What publishes them: publisher-driver.ts.
 import { positionFromText, QueueBudget, type Position, type Positions } from '@tandem/pair';
 import { toError } from '@tandem/ports';
+import { Digests } from './digests.ts';
 import { LaneFailure, toLaneFailure } from './failure.ts';
 import { LagWatch } from './lag-watch.ts';
 import type { FromLane, LaneStatus, PositionTexts, ToLane } from './messages.ts';
@@ -14,7 +15,7 @@ import { Restoring } from './restoring.ts';
 import { Snapshots } from './snapshots.ts';
 import { statusOf } from './status.ts';
 import { persist, type ConnectOptions, type Systems } from './systems.ts';
-import { LaneTask, type PublisherLayout, type TaskIdentity } from './task.ts';
+import { LaneTask, type PublisherLayout, type TaskIdentity, type TaskSetting } from './task.ts';
 
 /** Chunks of a snapshot that control may have sent and we have not put in place. */
 const restoreCredit = 4;
@@ -33,6 +34,8 @@ export class ConnectedLane {
   readonly #releasing: Releasing;
   readonly #snapshots: Snapshots;
   readonly #lag: LagWatch;
+  readonly #digests: Digests;
+  readonly #setting: TaskSetting;
   /** Undefined while there is no state. */
   #tasks: readonly LaneTask[] | undefined;
   #sources: readonly OpenSource[] = [];
@@ -62,6 +65,18 @@ export class ConnectedLane {
     this.#lag = new LagWatch(clock, spec.inSyncLag_inputs, (inSync) => {
       this.#post({ type: 'lag', inSync });
     });
+    this.#digests = new Digests(clock, spec.digest.interval_ms, (digests) => {
+      this.#post({ type: 'digests', run: this.#run, digests });
+    });
+    this.#setting = {
+      topology: systems.topology,
+      layouts: this.#layouts,
+      budget: this.#budget,
+      digestEvery_inputs: spec.digest.every_inputs,
+      onDigest: (digest) => {
+        this.#digests.add(digest);
+      },
+    };
     this.#processor = new Processor({
       clock,
       budget: this.#budget,
@@ -72,6 +87,7 @@ export class ConnectedLane {
       onSlice: () => {
         for (const driver of this.#drivers) driver.wake();
         this.#lag.look();
+        this.#digests.send();
       },
       sideWork: () => this.#snapshots.step(),
       fail,
@@ -148,6 +164,7 @@ export class ConnectedLane {
     this.#processor.stop();
     this.#snapshots.stop();
     this.#lag.stop();
+    this.#digests.watch([]);
     await Promise.all(this.#drivers.map((driver) => driver.close(closeLimit_ms)));
   }
 
@@ -229,7 +246,7 @@ export class ConnectedLane {
   }
 
   #createTask(identity: TaskIdentity, start: Position): LaneTask {
-    return new LaneTask(identity, this.#systems.topology, this.#layouts, this.#budget, start);
+    return new LaneTask(identity, this.#setting, start);
   }
 
   /** Reads and processes these from now on. */
@@ -260,6 +277,7 @@ export class ConnectedLane {
     this.#post({ type: 'restored', run: this.#run, positions });
     this.#processor.setSources(this.#sources);
     this.#lag.watch(tasks, this.#sources);
+    if (this.#setting.digestEvery_inputs > 0) this.#digests.watch(tasks);
     const open = this.#pendingOpen;
     this.#pendingOpen = undefined;
     if (open !== undefined) this.#open(open, tasks);
@@ -271,6 +289,7 @@ export class ConnectedLane {
       throw new LaneFailure('internal', 'asked for other state while publishing: step down first');
     }
     this.#snapshots.giveUp('its state was replaced');
+    this.#digests.watch([]);
     this.#restoring?.abandon();
     this.#restoring = undefined;
     this.#processor.setSources([]);

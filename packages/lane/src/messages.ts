@@ -40,6 +40,26 @@ export interface LaneSpec {
   readonly inSyncLag_inputs: number;
   /** Longest run of processing before the lane's event loop gets its turn. */
   readonly slice_ms: number;
+  readonly digest: DigestSettings;
+}
+
+/** When a task's digest is taken: the same on both nodes, as digests are compared by position. */
+export interface DigestSettings {
+  /** At every multiple of so many positions; 0: never, nor at the end. */
+  readonly every_inputs: number;
+  /** At the end of the input, once nothing has come for this long. */
+  readonly interval_ms: number;
+}
+
+/** What a task has become by the inputs before a position; equal on nodes that have become the same. */
+export interface TaskDigest {
+  readonly task: TaskId;
+  readonly position: string;
+  /** Of all stores, 16 hex digits. */
+  readonly state: string;
+  /** Rolling hash of the outputs of the inputs from `since` on, 8 hex digits for each publisher, by their names. */
+  readonly outputs: string;
+  readonly since: string;
 }
 
 /** Per task, as far as this node is concerned. */
@@ -160,6 +180,8 @@ export type FromLane =
   | { readonly type: 'stepped-down' }
   /** Durable published positions that moved: from our own publishing or from following. Coalesced, at most 10 ms late. */
   | { readonly type: 'published'; readonly publisher: PublisherName; readonly positions: PositionTexts }
+  /** Taken of the state of that run, oldest first. */
+  | { readonly type: 'digests'; readonly run: number; readonly digests: readonly TaskDigest[] }
   /** Crossed the lag limit. */
   | { readonly type: 'lag'; readonly inSync: boolean }
   /** Whole frames of the snapshot format, transferred. `last`: the lane's part is complete; positions of its tasks at their cuts. */

@@ -156,6 +156,7 @@ export class Processor {
       if (batch.position < task.position) {
         throw new Error(`${task.identity.id}: position ${String(batch.position)} after ${String(task.position)}`);
       }
+      if (batch.position >= task.nextDigest) task.digestBefore(batch.position);
       program.process(batch);
       task.endInput(batch.position);
       // One input may pass the limit, a second one must not (S6).

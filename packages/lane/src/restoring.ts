@@ -8,6 +8,7 @@ import {
   readTaskBegin,
   storeOfChunk,
   type Frame,
+  type OutputsHash,
   type TaskBegin,
   type TaskEnd,
 } from '@tandem/snapshot';
@@ -26,6 +27,7 @@ interface OpenTask {
   /** Where each publisher of the snapshot is among ours. */
   readonly publishers: readonly number[];
   readonly heads: readonly Position[];
+  readonly outputs: OutputsHash | undefined;
   readonly entries: number[];
   readonly queue_bytes: number[];
 }
@@ -113,6 +115,7 @@ export class Restoring {
       task,
       publishers,
       heads,
+      outputs: begin.outputs,
       entries: stores.map(() => 0),
       queue_bytes: publishers.map(() => 0),
     });
@@ -130,13 +133,14 @@ export class Restoring {
   }
 
   #end(frame: Frame, open: OpenTask): void {
-    const { task, publishers, heads } = open;
+    const { task, publishers, heads, outputs } = open;
     const end = decodeJson(frame.payload) as Partial<TaskEnd> | null;
     const whole = end?.entries?.join() === open.entries.join() && end.queue_bytes?.join() === open.queue_bytes.join();
     if (!whole) throw refused(`snapshot of ${task.identity.id} does not hold as much as it says`);
     for (const [index, number] of publishers.entries()) {
-      task.queues[number]?.restoreEnd(heads[index] ?? task.position, task.position);
+      task.queues[number]?.restoreEnd(heads[index] ?? task.position, task.position, outputs?.hashes[index]);
     }
+    if (outputs !== undefined) task.hashesSince(positionFromText(outputs.since));
     this.#open.delete(frame.task);
     this.#restored.set(task.identity.id, task);
   }

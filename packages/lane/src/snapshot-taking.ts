@@ -100,6 +100,7 @@ export class SnapshotTaking {
     }
     const open = new OpenTask(task);
     this.#open = open;
+    const outputs = task.outputsHash;
     this.#positions[task.identity.id] = String(task.position);
     const begin: TaskBegin = {
       task: task.identity.id,
@@ -109,6 +110,7 @@ export class SnapshotTaking {
         name: publisher,
         published: String(task.queues[index]?.head ?? task.position),
       })),
+      ...(outputs !== undefined && { outputs }),
     };
     this.#writer.write(frameType.taskBegin, task.identity.number, encodeJson(begin));
   }

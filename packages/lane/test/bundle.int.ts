@@ -279,6 +279,7 @@ it('reports a lane that runs out of memory as failed, once', async () => {
     publishMaxBytes: 1,
     inSyncLag_inputs: 0,
     slice_ms: 5,
+    digest: { every_inputs: 10, interval_ms: 1_000 },
   };
   await new Promise<void>((resolve) => {
     startLane(

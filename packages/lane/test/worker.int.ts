@@ -55,6 +55,7 @@ function specOf(input: string, output: string): LaneSpec {
     publishMaxBytes: 1 << 20,
     inSyncLag_inputs: 1000,
     slice_ms: 8,
+    digest: { every_inputs: 100, interval_ms: 1_000 },
   };
 }
 

@@ -29,7 +29,32 @@ export function onAppRestored(turn: Turn, app: AppName): void {
   // The lane that this is about has failed since.
   if (condition === 'failed' || condition === 'loading') return;
   if (condition !== 'restoring') violated(`the state of '${app}' was put in place without being asked for`);
-  changeApp(turn, app, { condition: 'replaying', retryAt_ms: undefined, reason: undefined });
+  changeApp(turn, app, { condition: 'replaying', retryAt_ms: undefined, reason: undefined, diverged: false });
+}
+
+/**
+ * S8: what is not as on the active is not vouched for any more, and is asked for anew. Whoever holds the epoch is what
+ * others are measured by. The second time in a row the cause is in the app, most likely: it would diverge for ever.
+ */
+export function onAppDiverged(turn: Turn, event: Event<'app-diverged'>): void {
+  const { pair, at_ms, settings } = turn;
+  const app = appOf(turn, event.app);
+  if (pair.held !== undefined || !isVouchedFor(app)) return;
+  const isAgain = app.divergedAt_ms !== undefined && at_ms < app.divergedAt_ms + settings.stateSyncRetry_ms;
+  changeApp(turn, event.app, {
+    condition: 'inactive',
+    diverged: true,
+    divergedAt_ms: at_ms,
+    retryAt_ms: isAgain ? at_ms + settings.stateSyncRetry_ms : at_ms,
+    reason: event.reason,
+  });
+}
+
+/** Nothing is known against it, so it is only asked for anew where there is somebody to ask. */
+export function onAppUnverified(turn: Turn, event: Event<'app-unverified'>): void {
+  const { pair, at_ms } = turn;
+  if (pair.held !== undefined || otherActive(pair) === undefined || !isVouchedFor(appOf(turn, event.app))) return;
+  changeApp(turn, event.app, { condition: 'inactive', retryAt_ms: at_ms, reason: event.reason });
 }
 
 export function onAppUnborn(turn: Turn, app: AppName): void {
@@ -64,6 +89,7 @@ export function onAppFailed(turn: Turn, event: Event<'app-failed'>): void {
     livePublishers: [],
     retryAt_ms: undefined,
     reason: event.reason,
+    diverged: false,
     handOver: !event.willRestart,
   });
 }
@@ -183,7 +209,8 @@ export function restoreWhatCanBe(turn: Turn): void {
   const { pair, at_ms } = turn;
   if (pair.view === undefined || pair.stopping) return;
   for (const [name, app] of eachApp(turn)) {
-    if (!app.described) continue;
+    // A publisher that is still being closed needs the state that it was opened with.
+    if (!app.described || app.output !== 'closed') continue;
     const due = at_ms >= (app.retryAt_ms ?? at_ms) || app.askedFrom !== restoreSource(turn);
     if (app.condition === 'loading') restore(turn, name);
     else if (app.condition === 'inactive' && due) restore(turn, name);

@@ -12,6 +12,8 @@ const loadingApp: AppState = {
   livePublishers: [],
   retryAt_ms: undefined,
   reason: undefined,
+  diverged: false,
+  divergedAt_ms: undefined,
   handOver: false,
 };
 

@@ -33,8 +33,12 @@ export interface AppState {
   readonly livePublishers: readonly PublisherName[];
   /** When an app that is inactive, or unborn on a passive, is tried again. */
   readonly retryAt_ms: number | undefined;
-  /** Why it is inactive or failed, for people. */
+  /** Why it is inactive or failed, or was last, for people. */
   readonly reason: string | undefined;
+  /** It was found to differ from the active's, and has not been put in place anew since. */
+  readonly diverged: boolean;
+  /** When it last was. */
+  readonly divergedAt_ms: number | undefined;
   /** It failed for good and the peer has not been asked to take over because of that yet. */
   readonly handOver: boolean;
 }
@@ -63,7 +67,7 @@ export interface PairSettings {
   readonly switchoverLimit_ms: number;
   /** Whether state is taken from a peer (true) or from the snapshot store (false). */
   readonly liveSync: boolean;
-  /** How long an inactive app waits before it is tried again. */
+  /** How long an inactive app waits before it is tried again, and one that diverges again and again at least. */
   readonly stateSyncRetry_ms: number;
   /** How long to wait before asking an unreachable coordinator again, doubled up to one session time-out. */
   readonly coordinatorRetry_ms: number;
@@ -119,6 +123,10 @@ export type PairEvent =
       /** When to ask again, where that may help sooner than after `stateSyncRetry_ms`. */
       readonly retry_ms?: number;
     }
+  /** At one position its state or outputs here are not those of the active. */
+  | { readonly type: 'app-diverged'; readonly at_ms: number; readonly app: AppName; readonly reason: string }
+  /** In good time it has neither been found equal to the active's nor different. */
+  | { readonly type: 'app-unverified'; readonly at_ms: number; readonly app: AppName; readonly reason: string }
   /** Crossed the lag limit, in either direction. */
   | { readonly type: 'app-lag'; readonly at_ms: number; readonly app: AppName; readonly inSync: boolean }
   | {

@@ -1,4 +1,5 @@
 // The output queue: one per task and publisher. It holds every output that is not known to be published (S4, S5).
+import { hashOutputs, noOutputs } from './output-hash.ts';
 import {
   checkedRecordSize_bytes,
   createSegment,
@@ -64,14 +65,23 @@ export class OutputQueue {
   private spare: Segment | undefined = undefined;
   private spareCount = 0;
   private openCuts = 0;
+  private readonly hashes: boolean;
+  private hash = noOutputs;
 
-  constructor(options: { task: TaskId; sinkCount: number; budget: QueueBudget; start: Position }) {
+  /** `hashes`: whether it keeps a rolling hash of all outputs, those of inputs below `head` too. */
+  constructor(options: { task: TaskId; sinkCount: number; budget: QueueBudget; start: Position; hashes?: boolean }) {
     this.task = options.task;
     this.sinkCount = options.sinkCount;
     this.budget = options.budget;
     this.depths = new Float64Array(options.sinkCount);
     this.headPosition = options.start;
     this.endPosition = options.start;
+    this.hashes = options.hashes ?? false;
+  }
+
+  /** Of every output of every input since `start`, or since what it was restored with: a signed 32-bit integer. */
+  get outputsHash(): number {
+    return this.hash;
   }
 
   /** Every output of every input below is durably published; nothing below is kept. May be above `end` (then replay is suppressed). */
@@ -165,6 +175,9 @@ export class OutputQueue {
   endInput(position: Position): void {
     if (position < this.endPosition) throw this.violation(`the input at ${position} comes after ${this.endPosition}`);
     if (this.inputSegment !== undefined) {
+      if (this.hashes) {
+        this.hash = hashOutputs(this.hash, this.inputSegment, this.inputOffset, this.inputCount, position);
+      }
       if (position < this.headPosition) this.undoInput();
       else this.keepInput(this.inputSegment, position);
     }
@@ -289,8 +302,9 @@ export class OutputQueue {
     }
   }
 
-  /** All chunks are in: `head` and `end` are the cut's. What was trimmed meanwhile is let go of. */
-  restoreEnd(head: Position, end: Position): void {
+  /** All chunks are in: `head`, `end` and the hash are the cut's. What was trimmed meanwhile is let go of. */
+  restoreEnd(head: Position, end: Position, outputsHash: number = noOutputs): void {
+    this.hash = outputsHash;
     const trimmedTo = this.trimmedTo;
     this.headPosition = head;
     this.endPosition = end;

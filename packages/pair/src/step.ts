@@ -69,6 +69,12 @@ function record(turn: Turn, event: PairEvent): void {
     case 'app-unavailable':
       apps.onAppUnavailable(turn, event);
       return;
+    case 'app-diverged':
+      apps.onAppDiverged(turn, event);
+      return;
+    case 'app-unverified':
+      apps.onAppUnverified(turn, event);
+      return;
     case 'app-lag':
       apps.onAppLag(turn, event);
       return;

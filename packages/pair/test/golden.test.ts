@@ -192,6 +192,24 @@ const scenarios: Readonly<Record<string, () => ToyWorld>> = {
     settle(toy);
     return toy;
   },
+  'passive diverged': () => {
+    const toy = pair();
+    toy.runFor(600);
+    part(toy, 'b differs: it gets its state anew');
+    toy.process('b').diverge('orders');
+    toy.addInputs(20);
+    toy.runUntil('b is in sync', () => toy.process('b').appsInSync().length === 1);
+    settle(toy);
+    part(toy, 'b differs again, soon after: it waits');
+    toy.process('b').diverge('orders');
+    toy.runFor(300);
+    part(toy, 'a is killed meanwhile: b takes its state from the store before it takes over');
+    toy.addInputs(20);
+    toy.process('a').kill();
+    toy.runUntil('b becomes active', isRole(toy, 'b', 'active'));
+    settle(toy);
+    return toy;
+  },
   'one app failing alone': () => {
     const toy = pair({ apps: ['orders', 'alerts'] });
     part(toy, 'alerts fails on a and comes back');

@@ -85,6 +85,20 @@ function withoutOwnEntry(state: PairState, event: PairEvent): PairEvent {
   return { ...event, view: { ...event.view, active: { ...active, incarnation: `not-${active.incarnation}` } } };
 }
 
+/** Takes no notice of a state that is wrong. */
+const withoutDistrust: Step = (state, event, settings) =>
+  event.type === 'app-diverged' ? { state, effects: [] } : step(state, event, settings);
+
+/** Asks for other state and vouches for the wrong one meanwhile. */
+const trustingMeanwhile: Step = (state, event, settings) => {
+  const result = step(state, event, settings);
+  const apps = Object.entries(result.state.apps).map(([name, app]) => {
+    const isWrong = event.type === 'app-diverged' && event.app === name && app.diverged;
+    return [name, isWrong ? { ...app, condition: 'in-sync' as const } : app] as const;
+  });
+  return { state: { ...result.state, apps: Object.fromEntries(apps) }, effects: result.effects };
+};
+
 /** Goes on publishing when it has been superseded. */
 const withoutSteppingDown: Step = (state, event, settings) => {
   const { state: after, effects } = step(state, event, settings);
@@ -100,6 +114,8 @@ describe('mistakes that the model catches', () => {
     ['going on from memory after a fence', { laneMistake: 'goes-on-from-memory' }, /S2|S3/],
     ['opening at once where there is no fence', { fence: 'none', laneMistake: 'opens-without-waiting' }, /S2/],
     ['publishing without authority where there is no fence', { fence: 'none', laneMistake: 'ignores-authority' }, /S2/],
+    ['publishing from a state that has diverged', { step: withoutDistrust }, /S3/],
+    ['vouching for a state that is being replaced', { step: trustingMeanwhile }, /S3|put in place/],
     ['not stepping down', { step: withoutSteppingDown }, /S2|S3|L1/],
   ])('%s', (_, options, message) => {
     const { failed, errorInstance } = fc.check(property(options), { numRuns: 2000, endOnFailure: true, seed: 1 });

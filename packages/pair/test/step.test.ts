@@ -248,6 +248,74 @@ describe('getting state', () => {
     expect(types(scene.happens({ type: 'app-unborn', app }))).toEqual(['begin-at-genesis']);
   });
 
+  const diverged: SceneEvent = { type: 'app-diverged', app, reason: 'other totals' };
+
+  it('asks the active at once for the state of an app that has diverged', () => {
+    const scene = passiveScene();
+    expect(scene.happens(diverged)).toEqual([{ type: 'restore', app, from: { kind: 'peer', peer: other } }]);
+    expect(scene.state.apps[app]).toMatchObject({ condition: 'restoring', diverged: true, reason: 'other totals' });
+    expect(scene.happens(diverged)).toEqual([]);
+    scene.happens({ type: 'app-restored', app });
+    expect(scene.state.apps[app]).toMatchObject({ condition: 'replaying', diverged: false, reason: undefined });
+  });
+
+  it('neither claims nor opens with an app that has diverged, and takes it from the store once it is promoted', () => {
+    const scene = passiveScene([app, 'alerts']);
+    scene.happens(diverged, linkClosed, isGone);
+    const won = scene.happens({ type: 'claim-won', epoch: asEpoch(2) });
+    expect(only(won, 'open')).toMatchObject([{ app: 'alerts' }]);
+    expect(only(scene.passes(1000), 'restore')).toEqual([{ type: 'restore', app, from: { kind: 'store' } }]);
+    expect(only(scene.happens({ type: 'app-restored', app }), 'open')).toMatchObject([{ app }]);
+  });
+
+  it('does not claim while its only app has diverged, before the store has given it', () => {
+    const scene = passiveScene();
+    scene.happens(diverged, linkClosed);
+    expect(types(scene.happens(vacant))).not.toContain('claim');
+    expect(types(scene.passes(1000))).toEqual(['restore']);
+    scene.happens({ type: 'app-restored', app });
+    expect(types(scene.passes(50))).toContain('claim');
+  });
+
+  it('lets the retry time pass before it asks for an app that has diverged twice within it', () => {
+    const scene = passiveScene();
+    scene.happens(diverged, { type: 'app-restored', app });
+    scene.passes(30_000);
+    expect(types(scene.happens(diverged))).toEqual([]);
+    expect(scene.state.apps[app]).toMatchObject({ condition: 'inactive', diverged: true });
+    expect(types(scene.passes(59_999))).toEqual([]);
+    expect(types(scene.passes(1))).toEqual(['restore']);
+    scene.happens({ type: 'app-restored', app });
+    scene.passes(60_000);
+    expect(types(scene.happens(diverged))).toEqual(['restore']);
+  });
+
+  it('does not take away the state of a publisher that is still being closed', () => {
+    const scene = activeScene();
+    scene.happens({ type: 'view-changed', view: view(3, other) });
+    expect(scene.state.apps[app]?.output).toBe('stepping-down');
+    expect(scene.happens(diverged)).toEqual([]);
+    expect(types(scene.happens({ type: 'app-stepped-down', app }))).toContain('restore');
+  });
+
+  it('lets nobody judge the state of the one that holds the epoch', () => {
+    const scene = activeScene();
+    const before = scene.state;
+    expect(scene.happens(diverged, { type: 'app-unverified', app, reason: 'nothing to compare' })).toEqual([]);
+    expect(scene.state).toEqual(before);
+  });
+
+  it('asks once more for an app that could not be compared, if there is an active to ask', () => {
+    const unverified: SceneEvent = { type: 'app-unverified', app, reason: 'nothing to compare' };
+    const scene = passiveScene();
+    expect(scene.happens(unverified)).toEqual([{ type: 'restore', app, from: { kind: 'peer', peer: other } }]);
+    expect(scene.state.apps[app]?.diverged).toBe(false);
+    const alone = passiveScene();
+    alone.happens(vacant);
+    expect(types(alone.happens(unverified))).not.toContain('restore');
+    expect(alone.state.apps[app]?.condition).toBe('in-sync');
+  });
+
   it('opens each app as soon as it can be vouched for, without waiting for another', () => {
     const scene = new Scene([app, 'alerts']);
     scene.happens({ type: 'view-changed', view: view(1, undefined) }, { type: 'app-restored', app });

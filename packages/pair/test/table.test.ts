@@ -89,6 +89,8 @@ const nextEvent: {
   'app-restored': () => ({ type: 'app-restored', app }),
   'app-unborn': () => ({ type: 'app-unborn', app }),
   'app-unavailable': () => ({ type: 'app-unavailable', app, reason: 'nobody has it' }),
+  'app-diverged': () => ({ type: 'app-diverged', app, reason: 'other totals' }),
+  'app-unverified': () => ({ type: 'app-unverified', app, reason: 'nothing to compare' }),
   'app-lag': () => ({ type: 'app-lag', app, inSync: false }),
   'app-failed': () => ({ type: 'app-failed', app, reason: 'it threw', willRestart: false }),
   'verify-please': (state) => ({
@@ -178,6 +180,8 @@ const table: Readonly<Record<EventType, Row>> = {
   'app-restored':         ['notes',       'acts',        'impossible',  'impossible',  'impossible',  'impossible',  'ignored'],
   'app-unborn':           ['notes',       'notes',       'ignored',     'ignored',     'ignored',     'ignored',     'ignored'],
   'app-unavailable':      ['notes',       'acts',        'ignored',     'ignored',     'ignored',     'ignored',     'ignored'],
+  'app-diverged':         ['ignored',     'ignored',     'acts',        'ignored',     'ignored',     'notes',       'ignored'],
+  'app-unverified':       ['ignored',     'ignored',     'acts',        'ignored',     'ignored',     'notes',       'ignored'],
   'app-lag':              ['ignored',     'ignored',     'notes',       'notes',       'notes',       'notes',       'ignored'],
   'app-failed':           ['notes',       'acts',        'notes',       'acts',        'acts',        'acts',        'ignored'],
   'verify-please':        ['impossible',  'ignored',     'ignored',     'acts',        'acts',        'ignored',     'ignored'],

@@ -8,6 +8,7 @@ import {
   frameType,
   isFrameType,
   type Frame,
+  type OutputsHash,
   type SnapshotEnd,
   type TaskBegin,
 } from './frame.ts';
@@ -113,11 +114,24 @@ export function readTaskBegin(frame: Frame): TaskBegin {
     typeof value?.task !== 'string' ||
     typeof value.position !== 'string' ||
     !Array.isArray(value.stores) ||
-    !Array.isArray(value.publishers)
+    !Array.isArray(value.publishers) ||
+    !isOutputsHash(value.outputs, value.publishers.length)
   ) {
     throw corrupt('the beginning of a task lacks a field');
   }
   return value as TaskBegin;
+}
+
+function isOutputsHash(value: unknown, publishers: number): boolean {
+  if (value === undefined) return true;
+  if (typeof value !== 'object' || value === null) return false;
+  const { since, hashes } = value as Partial<Record<keyof OutputsHash, unknown>>;
+  return (
+    typeof since === 'string' &&
+    Array.isArray(hashes) &&
+    hashes.length === publishers &&
+    hashes.every((hash) => Number.isInteger(hash))
+  );
 }
 
 function joined(left: Uint8Array, right: Uint8Array): Uint8Array {

@@ -41,6 +41,15 @@ export interface TaskBegin {
   readonly stores: readonly string[];
   /** In the order that queue chunks count them; `published` is null where it was not yet known. */
   readonly publishers: readonly { readonly name: string; readonly published: string | null }[];
+  /** Absent where it is not kept, and in format 1. */
+  readonly outputs?: OutputsHash;
+}
+
+/** What was put out by the inputs from `since` up to where the task was cut. */
+export interface OutputsHash {
+  readonly since: string;
+  /** Signed 32-bit integers, in the order of the publishers. */
+  readonly hashes: readonly number[];
 }
 
 /** Closes a task's part: how much there must have been. */

@@ -2,7 +2,8 @@
 import { SnapshotError } from './error.ts';
 import { decodeJson, frameType, type Frame } from './frame.ts';
 
-export const formatVersion = 1;
+/** 2: a task's beginning may hold a rolling hash of its outputs. */
+export const formatVersion = 2;
 
 export interface SnapshotHeader {
   /** Version of the format; readers accept the current one and the one before. */

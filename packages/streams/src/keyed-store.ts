@@ -1,10 +1,13 @@
 // State by key, in insertion order, with a consistent cut that costs nothing to open and no pause to take.
+import { contentHash, type ContentSum } from './digest.ts';
 import type { InputLog, Undoable, Untidy } from './input-log.ts';
 import type { StateStore, StoreCut } from './runtime.ts';
 
 /** One Map of 600,000 keys stops the world for up to 223 ms when it grows; of 64 none for more than 8. */
 const shardCount = 64;
 const tidyEntries = 16;
+/** So many places for changed entries are kept from one digest to the next. */
+const keptPlaces = 16_384;
 
 /** A key and its value; values are immutable once put, so keeping one aside is keeping the reference. */
 export class Entry {
@@ -16,15 +19,28 @@ export class Entry {
   mark: number;
   /** The value at the cut `mark`, where the entry has changed since and the cut has not come past it yet. */
   kept: unknown = undefined;
-  /** Deleted; in the list until no cut needs it. */
+  /** Deleted, or never inserted after all; in the list until no cut needs it. */
   dead = false;
+  /** Changed since the last digest, and on the list of those; always true where changes are not noted. */
+  changed: boolean;
+  /** What it has contributed to the store's sum. */
+  high = 0;
+  low = 0;
   previous: Entry | undefined;
   next: Entry | undefined = undefined;
-  constructor(key: string, sequence: number, value: unknown, mark: number, previous: Entry | undefined) {
+  constructor(
+    key: string,
+    sequence: number,
+    value: unknown,
+    mark: number,
+    changed: boolean,
+    previous: Entry | undefined,
+  ) {
     this.key = key;
     this.sequence = sequence;
     this.value = value;
     this.mark = mark;
+    this.changed = changed;
     this.previous = previous;
   }
 }
@@ -36,6 +52,9 @@ const deleted = Symbol('deleted');
 /**
  * Entries are found through 64 Maps and ordered by a doubly linked list, so that inserting, deleting and iterating
  * need no compaction. `undefined` is no value.
+ *
+ * A digest hashes the entries that changed since the one before, takes what they contributed then from the store's sum
+ * and adds what they contribute now.
  *
  * A cut copies on write: it raises the store's mark, and whoever changes an entry with an older mark first keeps the
  * old value beside the new one. Draining walks the list up to the sequence at which the cut was opened.
@@ -61,9 +80,18 @@ export class KeyedStore implements StateStore, Undoable, Untidy {
   #changes = 0;
   #deletes = 0;
 
-  constructor(name: string, log: InputLog) {
+  #notes: boolean;
+  /** Changed since the last digest: the first `#noted` of them. */
+  #toHash: (Entry | undefined)[] = [];
+  #noted = 0;
+  #high = 0;
+  #low = 0;
+
+  /** `notes`: as if `noteChanges` had been called. */
+  constructor(name: string, log: InputLog, notes = false) {
     this.name = name;
     this.#log = log;
+    this.#notes = notes;
     for (let i = 0; i < shardCount; i += 1) this.#shards.push(new Map());
   }
 
@@ -78,17 +106,21 @@ export class KeyedStore implements StateStore, Undoable, Untidy {
 
   /** Only for a key that is not there. */
   insert(key: string, value: unknown): void {
-    this.#record(this.#append(key, value), inserted);
+    const entry = this.#append(key, value);
+    this.#record(entry, inserted);
+    if (!entry.changed) this.#note(entry);
   }
 
   replace(entry: Entry, value: unknown): void {
     this.#record(entry, entry.value);
+    if (!entry.changed) this.#note(entry);
     this.#keepForCut(entry);
     entry.value = value;
   }
 
   delete(entry: Entry): void {
     this.#record(entry, deleted);
+    if (!entry.changed) this.#note(entry);
     this.#keepForCut(entry);
     this.#deletes += 1;
     this.#shard(entry.key).delete(entry.key);
@@ -123,7 +155,28 @@ export class KeyedStore implements StateStore, Undoable, Untidy {
       throw new Error(`store '${this.name}': not an entry of a keyed store`);
     }
     if (this.find(key) !== undefined) throw new Error(`store '${this.name}': a key occurs twice in the snapshot`);
-    this.#append(key, value);
+    const restored = this.#append(key, value);
+    if (this.#notes) this.#hash(restored);
+  }
+
+  noteChanges(): void {
+    if (this.size > 0) throw new Error(`store '${this.name}': changes were not noted from the beginning`);
+    this.#notes = true;
+  }
+
+  /** Independent of the order of the entries: that shows in what they put out. */
+  digest(): ContentSum {
+    const toHash = this.#toHash;
+    for (let i = 0; i < this.#noted; i += 1) {
+      const entry = toHash[i];
+      if (entry === undefined) continue;
+      toHash[i] = undefined;
+      entry.changed = false;
+      this.#hash(entry);
+    }
+    this.#noted = 0;
+    if (toHash.length > keptPlaces) this.#toHash = [];
+    return { high: this.#high, low: this.#low };
   }
 
   undo(): void {
@@ -133,6 +186,7 @@ export class KeyedStore implements StateStore, Undoable, Untidy {
       const before = this.#before[i];
       if (before === inserted) {
         this.#shard(entry.key).delete(entry.key);
+        entry.dead = true;
         this.#unlink(entry);
         this.size -= 1;
       } else if (before === deleted) {
@@ -200,8 +254,28 @@ export class KeyedStore implements StateStore, Undoable, Untidy {
     return this.#cutOpen && entry.mark === this.#mark && entry.kept !== undefined;
   }
 
+  #note(entry: Entry): void {
+    entry.changed = true;
+    this.#toHash[this.#noted] = entry;
+    this.#noted += 1;
+  }
+
+  #hash(entry: Entry): void {
+    const { high, low } = entry;
+    if (entry.dead) {
+      entry.high = 0;
+      entry.low = 0;
+    } else {
+      contentHash.begin().add(entry.key).add(entry.value);
+      entry.high = contentHash.high;
+      entry.low = contentHash.low;
+    }
+    this.#high = (this.#high - high + entry.high) | 0;
+    this.#low = (this.#low - low + entry.low) | 0;
+  }
+
   #append(key: string, value: unknown): Entry {
-    const entry = new Entry(key, this.#sequence, value, this.#mark, this.#last);
+    const entry = new Entry(key, this.#sequence, value, this.#mark, !this.#notes, this.#last);
     this.#sequence += 1;
     this.#shard(key).set(key, entry);
     if (this.#last === undefined) this.#first = entry;

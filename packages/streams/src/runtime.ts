@@ -1,4 +1,5 @@
 // What a lane and a compiled app say to each other: records in, outputs out, stores that can be cut and restored.
+import type { ContentSum } from './digest.ts';
 
 /** One input record; the lane's cursor itself, so nothing is allocated. A null key or value has its end at -1. */
 export interface InputRecord {
@@ -53,6 +54,13 @@ export interface StateStore {
   openCut(): StoreCut;
   /** Adds one entry of a cut, in the cut's order, to a store that had none when restoring began. */
   restore(entry: readonly unknown[]): void;
+  /** From now on what changes is noted for `digest`; only while it has no entries. */
+  noteChanges(): void;
+  /**
+   * Identifies the content, however it came about: by processing or by restoring. Costs a hash per entry that has
+   * changed since the digest before, and a step per open window. Needs `noteChanges`.
+   */
+  digest(): ContentSum;
 }
 
 export interface TaskMetrics {
@@ -73,6 +81,8 @@ export interface TaskProgram {
   /** Every store of the task, operators' own state included, in a fixed order. */
   readonly stores: readonly StateStore[];
   readonly metrics: TaskMetrics;
+  /** Of the content of all stores, 16 hex digits. Needs `noteChanges` of each of them. Between inputs only. */
+  digest(): string;
 }
 
 /** What runs where: one entry per sub-topology, each with exactly one source. */

@@ -1,6 +1,7 @@
 // One task of an app: applies a record whole, or takes back all of it.
 import { TaskContext } from './context.ts';
 import type { App } from './dsl.ts';
+import { digestOf } from './digest.ts';
 import { InputError, type InputErrorCode, InvalidRecord, reasonOf, TopologyError } from './errors.ts';
 import { type AnyFormat, describeIssues, validate } from './format.ts';
 import { deadLetterSink, type Node, type Operator } from './graph.ts';
@@ -74,6 +75,10 @@ export class Task implements TaskProgram {
       return;
     }
     this.#log.forget();
+  }
+
+  digest(): string {
+    return digestOf(this.stores);
   }
 
   #apply(record: InputRecord): void {

@@ -1,4 +1,5 @@
 // The stream time of one windowed operator: the largest record time it has seen. Task state like any other.
+import { contentHash, emptySum, type ContentSum } from './digest.ts';
 import type { InputLog, Undoable } from './input-log.ts';
 import type { StateStore, StoreCut } from './runtime.ts';
 
@@ -59,6 +60,16 @@ export class TimeStore implements StateStore, Undoable {
         this.#cutOpen = false;
       },
     };
+  }
+
+  noteChanges(): void {
+    // There is only one value to hash.
+  }
+
+  digest(): ContentSum {
+    if (this.#time_ms === -Infinity) return emptySum;
+    const { high, low } = contentHash.begin().add(this.#time_ms);
+    return { high, low };
   }
 
   restore(entry: readonly unknown[]): void {

@@ -1,4 +1,5 @@
 // State by window and key: one keyed segment per window, dropped whole when the window closes.
+import { contentHash, type ContentSum } from './digest.ts';
 import type { InputLog, Undoable } from './input-log.ts';
 import { KeyedStore } from './keyed-store.ts';
 import type { StateStore, StoreCut } from './runtime.ts';
@@ -18,6 +19,7 @@ export class WindowStore implements StateStore, Undoable {
   #newest: Segment | undefined = undefined;
   #before: readonly Segment[] | undefined = undefined;
   #cutOpen = false;
+  #notes = false;
 
   constructor(name: string, log: InputLog) {
     this.name = name;
@@ -44,7 +46,7 @@ export class WindowStore implements StateStore, Undoable {
       if (segment === undefined || segment.start < start) break;
       if (segment.start === start) return segment;
     }
-    const made: Segment = { start, entries: new KeyedStore(this.name, this.#log) };
+    const made: Segment = { start, entries: new KeyedStore(this.name, this.#log, this.#notes) };
     this.#replace([...this.#segments.slice(0, at), made, ...this.#segments.slice(at)]);
     return made;
   }
@@ -100,9 +102,28 @@ export class WindowStore implements StateStore, Undoable {
       return;
     }
     if (last !== undefined && last.start > start) throw new Error(`store '${this.name}': windows out of order`);
-    const made: Segment = { start, entries: new KeyedStore(this.name, this.#log) };
+    const made: Segment = { start, entries: new KeyedStore(this.name, this.#log, this.#notes) };
     made.entries.restore([key, value]);
     this.#set([...this.#segments, made]);
+  }
+
+  noteChanges(): void {
+    if (this.#segments.length > 0) throw new Error(`store '${this.name}': changes were not noted from the beginning`);
+    this.#notes = true;
+  }
+
+  /** An open window without entries is as good as none: a snapshot does not keep it. */
+  digest(): ContentSum {
+    let high = 0;
+    let low = 0;
+    for (const { start, entries } of this.#segments) {
+      const sum = entries.digest();
+      if (entries.size === 0) continue;
+      contentHash.begin().add(start).addSum(sum);
+      high = (high + contentHash.high) | 0;
+      low = (low + contentHash.low) | 0;
+    }
+    return { high, low };
   }
 
   #replace(segments: readonly Segment[]): void {

@@ -43,6 +43,14 @@ function sessionTimeoutOf({ coordinator }: CheckedSections, adapters: readonly A
   return adapters.find(({ name }) => name === coordinator.adapter)?.coordinator?.sessionTimeout_ms(coordinator.options);
 }
 
+/** Within the grace an app is to be found equal: it takes a digest at the end of an input that rests. */
+export function graceFindings({ stateSync, digest }: CheckedSections, document: ConfigurationDocument): Finding[] {
+  if (digest.every === 0 || stateSync.grace >= digest.interval) return [];
+  const path: Path = ['stateSync', 'grace'];
+  const text = `${showDuration(stateSync.grace)} is shorter than digest.interval (${showDuration(digest.interval)}), after which the first digest may be taken. Set it to at least that`;
+  return [{ line: document.lineOf(path), path, text }];
+}
+
 export function budgetFindings(
   sections: CheckedSections,
   adapters: readonly Adapter[],

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { TandemError, toError } from '@tandem/ports';
 import type { Adapter } from '../adapters.ts';
-import { budgetFindings, pingOf } from './budget.ts';
+import { budgetFindings, graceFindings, pingOf } from './budget.ts';
 import {
   readDocument,
   showPath,
@@ -43,7 +43,8 @@ export interface Configuration {
   readonly systems: Readonly<Record<string, unknown>>;
   readonly coordinator: Choice;
   readonly store: Choice;
-  readonly stateSync: { readonly live: boolean; readonly retry_ms: number };
+  readonly stateSync: { readonly live: boolean; readonly retry_ms: number; readonly grace_ms: number };
+  readonly digest: { readonly every_inputs: number; readonly interval_ms: number };
   readonly outputSync: { readonly interval_ms: number };
   readonly persistence: { readonly interval_ms: number; readonly keep: number };
   readonly link: { readonly ping_ms: number };
@@ -118,6 +119,7 @@ export function parseConfiguration(
     ...missingSystems(sections, adapters, document),
     ...openDoors(sections, document),
     ...budgetFindings(sections, adapters, document),
+    ...graceFindings(sections, document),
   ];
   if (findings.length > 0) return refuse(findings);
 
@@ -194,7 +196,7 @@ function fromSections(
   const folder = path.dirname(path.resolve(file));
   const used = usedAdapters(sections);
   const systems = adapters.filter(({ name }) => used.has(name)).map(({ name }) => [name, sections[name]] as const);
-  const { node, stateSync, outputSync, persistence, switchover, lane, logging } = sections;
+  const { node, stateSync, digest, outputSync, persistence, switchover, lane, logging } = sections;
   return {
     file,
     pair: sections.pair,
@@ -202,7 +204,8 @@ function fromSections(
     systems: Object.fromEntries(systems),
     coordinator: sections.coordinator,
     store: sections.store,
-    stateSync: { live: stateSync.live, retry_ms: stateSync.retry },
+    stateSync: { live: stateSync.live, retry_ms: stateSync.retry, grace_ms: stateSync.grace },
+    digest: { every_inputs: digest.every, interval_ms: digest.interval },
     outputSync: { interval_ms: outputSync.interval },
     persistence: { interval_ms: persistence.interval, keep: persistence.keep },
     link: { ping_ms: pingOf(sections, adapters) },

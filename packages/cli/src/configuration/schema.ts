@@ -22,6 +22,9 @@ const name = (what: string) =>
 
 const whole = (least: number, most: number) => z.number().int().min(least).max(most);
 
+/** More often it would take more time than the inputs. */
+const leastDigest_inputs = 100;
+
 const listen = z
   .string()
   .transform((text, context): { host: string; port: number } => {
@@ -170,9 +173,31 @@ function sections(adapters: readonly Adapter[]) {
           .describe(
             'How long to wait before an application that could get no state is tried again, once some quick tries were in vain.',
           ),
+        grace: duration({ least_ms: 1000, most_ms: 86_400_000 })
+          .prefault('120s')
+          .describe(
+            'How long after it got its state an application of a passive node must have been found equal to that of the active one. One that has not been by then, and not after as long again, gets its state anew.',
+          ),
       })
       .prefault({})
       .describe('How a node gets its state when it joins.'),
+    digest: z
+      .strictObject({
+        every: whole(0, 1_000_000_000)
+          .refine((every) => every === 0 || every >= leastDigest_inputs, {
+            message: `must be 0, or at least ${String(leastDigest_inputs)}`,
+          })
+          .meta({ bounds: `0, or ${String(leastDigest_inputs)} to 1000000000` })
+          .default(8192)
+          .describe(
+            'Both nodes take a digest of state and outputs at every multiple of this position of a partition, and the passive one compares. 0 switches it off. The same on both nodes.',
+          ),
+        interval: duration({ least_ms: 100, most_ms: 3_600_000 })
+          .prefault('5s')
+          .describe('A digest is also taken at the end of a partition in which nothing has come for this long.'),
+      })
+      .prefault({})
+      .describe('How the nodes find out whether they still have the same state.'),
     outputSync: z
       .strictObject({
         interval: duration({ least_ms: 50, most_ms: 60_000 })

@@ -62,7 +62,9 @@ function nodeProblems({ node, address, apps, error }: NodeStatus): string[] {
 function appProblems(node: NodeReport, app: AppReport): string[] {
   const who = `${node.node}: app ${app.app}`;
   const problems: string[] = [];
-  if (app.condition === 'failed' || app.condition === 'inactive') {
+  if (app.diverged) {
+    problems.push(`${who} has diverged and is ${app.condition}${detail(app.reason)}`);
+  } else if (app.condition === 'failed' || app.condition === 'inactive') {
     problems.push(`${who} is ${app.condition}${detail(app.reason)}`);
   } else if (app.condition === 'replaying') {
     problems.push(`${who} is not in sync: it is still catching up`);

@@ -40,7 +40,7 @@ function appTable(nodes: readonly NodeStatus[], now_ms: number): string {
     return [
       app.app,
       node,
-      app.condition,
+      app.diverged ? `${app.condition} (diverged)` : app.condition,
       app.output,
       String(app.version),
       String(app.restarts),

@@ -32,13 +32,14 @@ export interface NodeChoices {
   readonly lanes?: number;
   readonly live?: boolean;
   readonly retry_ms?: number;
+  readonly grace_ms?: number;
   readonly token?: string;
   readonly advertise?: string;
   readonly persistence?: NodeOptions['persistence'];
   readonly lane?: Partial<NodeOptions['lane']>;
   /** Where the snapshot store is reached, if not directly. */
   readonly storeUrl?: string;
-  readonly spec?: Partial<Pick<LaneSpec, 'queueLimit_bytes' | 'inSyncLag_inputs'>>;
+  readonly spec?: Partial<Pick<LaneSpec, 'queueLimit_bytes' | 'inSyncLag_inputs' | 'digest'>>;
 }
 
 export interface Answer {
@@ -149,7 +150,7 @@ export class Stage {
   }
 
   /** The same code by its hash, which goes wrong on the amount 666. */
-  async faulty(fixture: Fixture, fault: 'throw' | 'loop' | 'heap'): Promise<FaultyCode> {
+  async faulty(fixture: Fixture, fault: 'throw' | 'loop' | 'heap' | 'drift'): Promise<FaultyCode> {
     const { bundle, description } = await this.code(fixture);
     const file = path.join(this.#folder, `faulty-${this.#faults++}.mjs`);
     await writeFile(file, `globalThis.tandemTestFault = '${fault}';\n${await readFile(bundle.path, 'utf8')}`);
@@ -174,7 +175,11 @@ export class Stage {
       coordinator: createPostgresCoordinator({ ...postgres, sessionTimeout_ms: 1_000, clock: systemClock }),
       store: createPostgresSnapshotStore({ ...postgres, url: choices.storeUrl ?? this.url }),
       apps: codes.map((code) => ({ ...code, lanes: this.#lanes(pair, code, choices) })),
-      stateSync: { live: choices.live ?? true, retry_ms: choices.retry_ms ?? 60_000 },
+      stateSync: {
+        live: choices.live ?? true,
+        retry_ms: choices.retry_ms ?? 60_000,
+        grace_ms: choices.grace_ms ?? 120_000,
+      },
       outputSync: { interval_ms: 200 },
       persistence: choices.persistence ?? { interval_ms: 600_000, keep: 3 },
       link: { ping_ms: 100 },
@@ -262,6 +267,7 @@ export class Stage {
       publishMaxBytes: 1 << 20,
       inSyncLag_inputs: 1_000,
       slice_ms: 8,
+      digest: { every_inputs: 100, interval_ms: 300 },
       ...spec,
     }));
   }

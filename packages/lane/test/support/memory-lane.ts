@@ -22,6 +22,7 @@ export interface WorldOptions {
   readonly publishMaxOutputs?: number;
   readonly pageRecords?: number;
   readonly slice_ms?: number;
+  readonly digest?: LaneSpec['digest'];
   /** Sinks by publisher, each with a system of its own; without it one, `memory`, has them all. */
   readonly publishers?: Readonly<Record<string, readonly string[]>>;
   /** Those publishers (true: all) have a sink without a fence, and publish a few inputs at a time. */
@@ -129,6 +130,7 @@ export class World {
 
   #spec(lane: number, lanes: number): LaneSpec {
     const { app, queueLimit_bytes = 1 << 20, publishMaxOutputs = 100, slice_ms = 5 } = this.#options;
+    const { digest = { every_inputs: 10, interval_ms: 1_000 } } = this.#options;
     const use = { adapter: 'memory', system: {} };
     return {
       pair: 'test',
@@ -147,6 +149,7 @@ export class World {
       publishMaxBytes: 1 << 20,
       inSyncLag_inputs: 0,
       slice_ms,
+      digest,
     };
   }
 }

@@ -13,6 +13,7 @@ export type Fault =
   /** Its app fails, it hangs until another has taken over, and no view tells it so. */
   | { readonly do: 'hang-blind'; readonly node: string; readonly app: string }
   | { readonly do: 'fail-app'; readonly node: string; readonly app: string; readonly willRestart: boolean }
+  | { readonly do: 'diverge'; readonly node: string; readonly app: string }
   | { readonly do: 'lose'; readonly share: number };
 
 export interface Moment {
@@ -56,6 +57,7 @@ const fault: fc.Arbitrary<Fault> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('hang-blind' as const), node, app: fc.constantFrom(...apps) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('diverge' as const), node, app: fc.constantFrom(...apps) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('lose' as const), share: fc.constantFrom(0, 0.1, 0.4) }) },
 );
 
@@ -119,6 +121,9 @@ function strikeNode(toy: ToyWorld, what: Extract<Fault, { node: string }>): void
       toy.runFor(2 * timing.sessionTimeout_ms);
       toy.addInputs(20);
       process.resume();
+      return;
+    case 'diverge':
+      if (toy.options.apps.includes(what.app)) process?.diverge(what.app);
       return;
     case 'fail-app':
       process?.failApp(what.app, what.willRestart);

@@ -8,6 +8,7 @@ export interface ToySnapshot {
   readonly head: number;
   readonly end: number;
   readonly chunks: readonly Uint8Array[];
+  readonly isWrong: boolean;
 }
 
 const noKey = Buffer.alloc(0);
@@ -28,6 +29,8 @@ export class ToyLane {
   private attempt = 0;
   private isPublishing = false;
   private isInSync = false;
+  /** Its state is not what the inputs make of it: what it puts out is wrong from now on. */
+  private isWrong = false;
   /** For a mistake: what was read back before the opening. */
   private readEarly: number | undefined = undefined;
 
@@ -39,6 +42,7 @@ export class ToyLane {
 
   begin(): void {
     this.queue = this.newQueue();
+    this.isWrong = false;
   }
 
   restore(snapshot: ToySnapshot): void {
@@ -46,6 +50,12 @@ export class ToyLane {
     for (const chunk of snapshot.chunks) queue.restoreChunk(chunk);
     queue.restoreEnd(asPosition(snapshot.head), asPosition(snapshot.end));
     this.queue = queue;
+    this.isWrong = snapshot.isWrong;
+    this.isInSync = false;
+  }
+
+  goWrong(): void {
+    this.isWrong = true;
   }
 
   snapshot(): ToySnapshot | undefined {
@@ -54,7 +64,7 @@ export class ToyLane {
     const chunks: Uint8Array[] = [];
     cut.drain((chunk) => chunks.push(Uint8Array.from(chunk)) > 0);
     cut.close();
-    return { head: cut.head, end: cut.end, chunks };
+    return { head: cut.head, end: cut.end, chunks, isWrong: this.isWrong };
   }
 
   /** Applies inputs, lets go of what is published, publishes what is due. */
@@ -63,7 +73,9 @@ export class ToyLane {
     if (queue === undefined) return;
     const log = this.process.world.logs.get(this.app) ?? 0;
     for (let count = 0; count < inputsPerPump && queue.end < log; count++) {
-      for (const text of outputsOf(this.app, queue.end)) queue.append(0, 0, 0, noKey, 0, -1, text, undefined);
+      for (const text of outputsOf(this.app, queue.end)) {
+        queue.append(0, 0, 0, noKey, 0, -1, this.isWrong ? `not ${text}` : text, undefined);
+      }
       queue.endInput(queue.end);
     }
     const isInSync = log - queue.end < inputsPerPump;

@@ -79,6 +79,15 @@ export class ToyProcess {
     if (willRestart) this.describeApp(app);
   }
 
+  /** Its state becomes wrong, which is noticed at once; only while it is to be measured by the active's. */
+  diverge(app: AppName): void {
+    const { condition } = this.state.apps[app] ?? {};
+    const isVouchedFor = condition === 'in-sync' || condition === 'replaying';
+    if (!this.isRunning || this.state.held !== undefined || this.state.role === 'stopped' || !isVouchedFor) return;
+    this.lane(app).goWrong();
+    this.dispatch({ type: 'app-diverged', app, reason: 'its state is wrong' });
+  }
+
   appsInSync(): readonly AppName[] {
     return Object.entries(this.state.apps).flatMap(([app, { condition }]) => (condition === 'in-sync' ? [app] : []));
   }
@@ -244,7 +253,7 @@ export class ToyProcess {
       const revision = world.revisions.get(app);
       if (world.storeIsDown) this.dispatch({ type: 'app-unavailable', app, reason: 'the store is down' });
       else if (revision !== undefined) this.restored(app, revision);
-      else if (world.begun.has(app)) this.restored(app, { head: 0, end: 0, chunks: [] });
+      else if (world.begun.has(app)) this.restored(app, { head: 0, end: 0, chunks: [], isWrong: false });
       else this.dispatch({ type: 'app-unborn', app });
     });
   }

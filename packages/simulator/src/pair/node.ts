@@ -148,7 +148,7 @@ export class SimulatedNode {
         coordinator: services.coordination.connect(line('coordinator')),
         store: services.revisions.open(process, line('store')),
         apps: this.#world.apps.map((app) => appOptions(app, scenario)),
-        stateSync: { live: scenario.liveSync, retry_ms: 500 },
+        stateSync: { live: scenario.liveSync, retry_ms: 500, grace_ms: 1_000 },
         outputSync: { interval_ms: 100 },
         persistence: scenario.persistence,
         link: { ping_ms: scenario.sessionTimeout_ms / 8 },
@@ -333,6 +333,7 @@ function appOptions(app: App, scenario: Scenario): AppOptions {
     publishMaxBytes: 1 << 20,
     inSyncLag_inputs: 10,
     slice_ms: 10,
+    digest: { every_inputs: 32, interval_ms: 300 },
   };
   const { version, hash: topologyHash, sources, sinks } = topology;
   return {
