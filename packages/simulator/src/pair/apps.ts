@@ -24,34 +24,49 @@ const add = (total: Total, input: Input): Total => ({
   last: input.n,
 });
 
+/** What makes an app on one node compute something else than on the other, once. */
+export interface Flaw {
+  isDue: boolean;
+}
+
+export const flawless: Flaw = { isDue: false };
+
 /** One output per input, up to two more, and counts when windows close. */
-export const totals = defineApp({
-  name: 'totals',
-  version: 1,
-  sources: { in: json(anything<Input>(), { key: 'utf8' }) },
-  sinks: { sums: json(anything<Total>()), bursts: json(anything<string>()), windows: json(anything<object>()) },
-  build(flow) {
-    const inputs = flow.from('in').filter(({ n }) => n % 5 !== 4);
-    const sums = inputs
-      .groupByKey()
-      .aggregate<Total>('sums', { initial: { count: 0, sum: 0, last: 0 }, add })
-      .toStream();
-    sums.to('sums');
-    sums.flatMap(({ sum, last }) => (last % 3 === 0 ? [`a ${sum}`, `b ${sum}`] : [])).to('bursts');
-    inputs
-      .groupByKey()
-      .windowedBy(tumbling({ size: '500 milliseconds', grace: '100 milliseconds' }))
-      .count('windows', { emit: 'on-close' })
-      .toStream()
-      .to('windows');
-  },
-}) as unknown as App;
+export function totals(flaw: Flaw): App {
+  const flawed = (total: Total, input: Input): Total => {
+    const right = add(total, input);
+    if (!flaw.isDue) return right;
+    flaw.isDue = false;
+    return { ...right, sum: right.sum + 1 };
+  };
+  return defineApp({
+    name: 'totals',
+    version: 1,
+    sources: { in: json(anything<Input>(), { key: 'utf8' }) },
+    sinks: { sums: json(anything<Total>()), bursts: json(anything<string>()), windows: json(anything<object>()) },
+    build(flow) {
+      const inputs = flow.from('in').filter(({ n }) => n % 5 !== 4);
+      const sums = inputs
+        .groupByKey()
+        .aggregate<Total>('sums', { initial: { count: 0, sum: 0, last: 0 }, add: flawed })
+        .toStream();
+      sums.to('sums');
+      sums.flatMap(({ sum, last }) => (last % 3 === 0 ? [`a ${sum}`, `b ${sum}`] : [])).to('bursts');
+      inputs
+        .groupByKey()
+        .windowedBy(tumbling({ size: '500 milliseconds', grace: '100 milliseconds' }))
+        .count('windows', { emit: 'on-close' })
+        .toStream()
+        .to('windows');
+    },
+  }) as unknown as App;
+}
 
 /** Those that have no fence where a scenario says so. */
 export const unfencedSinks: ReadonlySet<string> = new Set(['bursts']);
 
 /** Throws at inputs that say so, on every node that reads them. */
-export const brittle = defineApp({
+export const brittle: App = defineApp({
   name: 'brittle',
   version: 1,
   sources: { in: json(anything<Input>(), { key: 'utf8' }) },

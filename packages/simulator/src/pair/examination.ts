@@ -60,7 +60,8 @@ export async function examine(
       history,
       net: new Net(new Map([['a', goodWay(0.03)]])),
       services,
-      apps: [app],
+      apps: () => [app],
+      onDiverged: () => undefined,
       onFromLane: () => undefined,
       onCrash: (_node, error) => {
         checker.violate('crash', error.stack ?? error.message);

@@ -29,6 +29,8 @@ export const faultKinds = [
   'link-cut',
   'link-slow',
   'wall-clock-jumps',
+  // By a plan of its own: see planDivergence.
+  'state-diverges',
 ] as const;
 
 export type FaultKind = (typeof faultKinds)[number];
@@ -53,7 +55,8 @@ export interface Fault {
 const anywhere: readonly NodeId[] = ['active', 'active', 'passive', 'a', 'b'];
 
 /** Some at random times, and some close together. */
-export function planFaults(random: Random, end_ms: number, kinds: readonly FaultKind[] = faultKinds): readonly Fault[] {
+export function planFaults(random: Random, end_ms: number, only?: readonly FaultKind[]): readonly Fault[] {
+  const kinds = only ?? faultKinds.filter((kind) => kind !== 'state-diverges');
   const faults: Fault[] = [];
   // Half of the seeds have a theme: a few kinds that meet again and again, often at the same node.
   const isThemed = random.chance(0.5);
@@ -80,6 +83,19 @@ export function planFaults(random: Random, end_ms: number, kinds: readonly Fault
     at_ms += random.chance(0.5) ? random.between(0, 150) : random.between(100, 1_200);
   }
   return faults;
+}
+
+/**
+ * The passive's state goes wrong once, and the active is killed when that must have been noticed: nothing can be done
+ * about a state that goes wrong a moment before it is needed.
+ */
+export function planDivergence(random: Random): readonly Fault[] {
+  const plain = { for_ms: 200, direction: 'both', messages: 1, isAfter: false, by_ms: 0 } as const;
+  const at_ms = Math.round(random.between(600, 900));
+  return [
+    { ...plain, kind: 'state-diverges', node: 'passive', at_ms },
+    { ...plain, kind: 'kill', node: 'active', at_ms: at_ms + Math.round(random.between(1_000, 1_600)) },
+  ];
 }
 
 /** For people. */
@@ -117,6 +133,7 @@ export function describeFault(fault: Fault): string {
     case 'wall-clock-jumps':
       return `wall clock of ${node} jumps by ${String(by_ms)} ms`;
     case 'lane-dies':
+    case 'state-diverges':
     case 'session-expires':
       return `${kind} ${node}`;
     case 'switchover':

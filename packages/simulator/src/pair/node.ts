@@ -15,7 +15,7 @@ import { UnfencedMemoryPublisher } from '../unfenced-publisher.ts';
 import { SimulatedProcess, type VirtualTime } from '../virtual-time.ts';
 import type { History } from './history.ts';
 import { LaneThreads } from './lane-threads.ts';
-import { unfencedSinks } from './apps.ts';
+import { unfencedSinks, type Flaw } from './apps.ts';
 import { goodWay, Line, safeCrossing, type Crossing, type Way } from './lines.ts';
 import { addressOf, NodeNetwork, type Net } from './network.ts';
 import type { Random } from './random.ts';
@@ -31,8 +31,11 @@ export interface NodeWorld {
   readonly history: History;
   readonly net: Net;
   readonly services: Services;
-  readonly apps: readonly App[];
+  /** As they run on a node with that flaw. */
+  apps(flaw: Flaw): readonly App[];
   onFromLane(app: string, lane: number, message: FromLane): void;
+  /** A node has found that its state is not the active's. */
+  onDiverged(node: NodeId): void;
   /** Our own mistake: an exception that would end the process. */
   onCrash(node: NodeId, error: Error): void;
 }
@@ -61,6 +64,7 @@ export class SimulatedNode {
   readonly id: NodeId;
   readonly ways: Readonly<Record<ServiceName, { readonly there: Way; readonly back: Way }>>;
   trap: Trap | undefined;
+  readonly flaw: Flaw = { isDue: false };
   readonly #world: NodeWorld;
   readonly #rate: number;
   readonly #random: Random;
@@ -111,6 +115,7 @@ export class SimulatedNode {
     if (this.#run !== undefined || time.now_ms() < this.#downUntil_ms) return;
     this.#runs++;
     const random = this.#random.of(`run ${String(this.#runs)}`);
+    const apps = this.#world.apps(this.flaw);
     const wall_ms = epoch_ms + time.now_ms() + this.#wallOffset_ms;
     const process = new SimulatedProcess(time, { wall_ms, rate: this.#rate });
     const crossing = this.#crossing();
@@ -120,7 +125,7 @@ export class SimulatedNode {
       process,
       crossing,
       random: random.of('lanes'),
-      apps: this.#world.apps,
+      apps,
       adapters: (thread) => this.#adapters(thread, crossing, random),
       onFromLane: (app, lane, message) => {
         if (message.type === 'answer') {
@@ -147,7 +152,7 @@ export class SimulatedNode {
         node: { id: this.id, listen: { host: this.id, port: 0 }, advertise: addressOf(this.id), token: undefined },
         coordinator: services.coordination.connect(line('coordinator')),
         store: services.revisions.open(process, line('store')),
-        apps: this.#world.apps.map((app) => appOptions(app, scenario)),
+        apps: apps.map((app) => appOptions(app, scenario)),
         stateSync: { live: scenario.liveSync, retry_ms: 500, grace_ms: 1_000 },
         outputSync: { interval_ms: 100 },
         persistence: scenario.persistence,
@@ -301,11 +306,16 @@ export class SimulatedNode {
   #log(process: SimulatedProcess): NodeLog {
     const { history } = this.#world;
     const say = (fields: Readonly<Record<string, unknown>>, message: string): void => {
-      if (process.state !== 'dead') history.note(this.id, message, fields);
+      if (process.state === 'dead') return;
+      history.note(this.id, message, fields);
+      if (divergence.test(message)) this.#world.onDiverged(this.id);
     };
     return { debug: say, info: say, warn: say, error: say };
   }
 }
+
+/** What a node says when its state is not the active's. */
+const divergence = /differs from the active's/;
 
 /** When simulations begin. */
 export const epoch_ms = Date.UTC(2026, 0, 1);

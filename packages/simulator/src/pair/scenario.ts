@@ -1,6 +1,6 @@
 // What a seed means: the set-up of a pair, its load, and the faults that strike it.
 import type { NodeId } from '@tandem/pair';
-import { planFaults, type Fault, type FaultKind } from './faults.ts';
+import { planDivergence, planFaults, type Fault, type FaultKind } from './faults.ts';
 import { Random } from './random.ts';
 
 export const nodeIds: readonly NodeId[] = ['a', 'b'];
@@ -36,23 +36,31 @@ export function scenarioOf(seed: number, kinds?: readonly FaultKind[]): Scenario
   const random = new Random(`scenario ${String(seed)}`);
   const faultsEnd_ms = random.between(2_000, 4_500);
   const withUnfenced = random.chance(0.4);
+  const diverges = kinds === undefined && random.of('divergence').chance(0.08);
   return {
     seed,
-    faultsEnd_ms,
+    faultsEnd_ms: diverges ? Math.max(faultsEnd_ms, 3_200) : faultsEnd_ms,
     partitions: 1 + random.below(3),
     lanes: random.chance(0.3) ? 2 : 1,
     withBrittle: random.chance(0.25),
     withUnfenced,
     fence: random.chance(0.5) ? 'epoch' : 'opening',
     activeEndsWithSession: random.chance(0.5),
-    liveSync: random.chance(0.8),
+    // Without it there is nothing to compare with.
+    liveSync: random.chance(0.8) || diverges,
     sessionTimeout_ms: 400,
     persistence: { interval_ms: random.between(150, 900), keep: 1 + random.below(3) },
     queueLimit_bytes: random.chance(0.3) ? 600 + random.below(1_500) : 1 << 20,
     publishMaxOutputs: random.chance(0.5) ? 4 + random.below(8) : 100,
-    burstEvery_ms: random.chance(0.12) && !withUnfenced ? random.between(4, 15) : random.between(20, 120),
-    lateShare: random.chance(0.3) ? random.between(0.1, 0.4) : 0.03,
+    burstEvery_ms: burstEvery_ms(random, withUnfenced, diverges),
+    lateShare: !diverges && random.chance(0.3) ? random.between(0.1, 0.4) : 0.03,
     rates: nodeIds.map(() => random.between(0.97, 1.03)),
-    faults: planFaults(random.of('faults'), faultsEnd_ms, kinds),
+    faults: diverges ? planDivergence(random.of('faults')) : planFaults(random.of('faults'), faultsEnd_ms, kinds),
   };
+}
+
+/** Requests to a sink without a fence go one after another, and digests are taken every so many inputs. */
+function burstEvery_ms(random: Random, withUnfenced: boolean, diverges: boolean): number {
+  if (diverges) return random.between(8, 20);
+  return random.chance(0.12) && !withUnfenced ? random.between(4, 15) : random.between(20, 120);
 }

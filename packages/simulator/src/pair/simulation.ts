@@ -2,7 +2,7 @@
 import type { NodeId } from '@tandem/pair';
 import type { App } from '@tandem/streams';
 import { VirtualTime } from '../virtual-time.ts';
-import { brittle, totals, type Input } from './apps.ts';
+import { brittle, flawless, totals, type Flaw, type Input } from './apps.ts';
 import { Checker, type Violation } from './checker.ts';
 import { examine, type Revision } from './examination.ts';
 import { describeFault } from './faults.ts';
@@ -51,7 +51,8 @@ class Simulation {
   constructor(scenario: Scenario) {
     this.#scenario = scenario;
     this.#random = new Random(`run ${String(scenario.seed)}`);
-    const apps: readonly App[] = scenario.withBrittle ? [totals, brittle] : [totals];
+    const appsWith = (flaw: Flaw): readonly App[] => (scenario.withBrittle ? [totals(flaw), brittle] : [totals(flaw)]);
+    const apps = appsWith(flawless);
     this.#services = new Services(scenario, serviceClock(this.#time));
     this.#references = new Map(apps.map((app) => [app.name, new Reference(app)]));
     this.#checker = new Checker(this.#history, this.#references, scenario.queueLimit_bytes);
@@ -77,7 +78,11 @@ class Simulation {
       history: this.#history,
       net,
       services: this.#services,
-      apps,
+      apps: appsWith,
+      onDiverged: (node: NodeId) => {
+        const isCaused = this.#scenario.faults.some(({ kind }) => kind === 'state-diverges');
+        if (!isCaused) this.#checker.violate('digest', `${node} finds that its state differs, and it does not`);
+      },
       onFromLane: this.#checker.onFromLane.bind(this.#checker),
       onCrash: (node: NodeId, error: Error) => {
         this.#checker.violate('crash', `${node}: ${error.stack ?? error.message}`);

@@ -122,6 +122,9 @@ export class Striking {
       case 'link-slow':
         this.#slow(fault, [this.#world.net.way(node.id)], 40);
         return;
+      case 'state-diverges':
+        node.flaw.isDue = true;
+        return;
       case 'session-expires':
         this.#world.services.coordination.expire(node.id);
         return;

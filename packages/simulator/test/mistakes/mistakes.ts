@@ -195,6 +195,26 @@ export const mistakes: readonly Mistake[] = [
     ],
   },
   {
+    name: 'compares digests of different positions',
+    changes: [
+      {
+        file: 'control/src/app-digests.ts',
+        find: 'return this.#byTask.get(task)?.get(position);',
+        replace: 'return [...(this.#byTask.get(task)?.values() ?? [])].at(-1);',
+      },
+    ],
+  },
+  {
+    name: 'compares no digests',
+    changes: [
+      {
+        file: 'control/src/app-digests.ts',
+        find: 'if (divergence === undefined) {',
+        replace: 'if (divergence !== null) {',
+      },
+    ],
+  },
+  {
     name: 'reads on where it was before its state was replaced',
     changes: [
       {
