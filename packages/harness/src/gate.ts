@@ -159,12 +159,17 @@ export class Gate {
     for (const { flows } of this.#ways) for (const flow of flows.slice(1)) flow.isDoomed = true;
   }
 
+  /** Answers are whole again, also on connections on which none has come yet. */
+  spareAnswers(): void {
+    for (const { flows } of this.#ways) for (const flow of flows) flow.isDoomed = false;
+  }
+
   /** What was held up arrives late, as it would. */
   heal(): void {
     this.#isRefusing = false;
     this.#silent.clear();
     this.#delays_ms.clear();
-    for (const { flows } of this.#ways) for (const flow of flows) flow.isDoomed = false;
+    this.spareAnswers();
     this.#settle();
   }
 

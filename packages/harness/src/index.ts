@@ -11,6 +11,7 @@ export { PostgresLogs } from './postgres-logs.ts';
 export { ArrivalClock, percentile, summarise, type Summary } from './statistics.ts';
 export { Generator, murmur2, partitionOf, type Drawn } from './generator.ts';
 export { SteadyCheck, steadyValue, type SteadyVerdict } from './steady.ts';
+export { positive, whole } from './arguments.ts';
 export { compare, type Due, type Verdict } from './verdict.ts';
 export { Feed, type FeedOptions } from './feed.ts';
 export { directions, Gate, type Direction } from './gate.ts';
