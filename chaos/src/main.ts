@@ -85,6 +85,8 @@ async function main(options: Options): Promise<void> {
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
+      // The second time somebody is in a hurry; what was started ends with this process.
+      if (stop.signal.aborted) process.exit(130);
       stop.abort();
     });
   }
