@@ -32,7 +32,7 @@ export class Arrivals {
     const reader = await this.#logs.watch({
       log: countsLog,
       partitions,
-      from: [...this.#next],
+      ...(this.count > 0 && { from: [...this.#next] }),
       onArrival: ({ at_ms, records }) => {
         const fresh = records.filter(({ partition, offset }) => offset >= (this.#next[partition] ?? 0));
         for (const { partition, offset } of fresh) this.#next[partition] = offset + 1;

@@ -120,6 +120,9 @@ async function main(options: Options): Promise<void> {
   }
 }
 
+/** What a client library may still wait for must not keep a run from ending. */
+const endLimit_ms = 5000;
+
 try {
   await main(parseArguments(process.argv.slice(2)));
 } catch (thrown) {
@@ -131,3 +134,4 @@ try {
     process.exitCode = thrown instanceof NoServers ? 2 : 1;
   }
 }
+setTimeout(() => process.exit(), endLimit_ms).unref();
