@@ -9,6 +9,8 @@ export interface ProcessRun {
   until_ms: number | undefined;
   /** How it ended. */
   how: string | undefined;
+  /** It had become a member of its pair. */
+  joined: boolean;
 }
 
 const roleLimit_ms = 3000;
@@ -20,7 +22,7 @@ const termLimit_ms = 30_000;
 export class Nodes {
   readonly pair: Pair;
   readonly runs: ProcessRun[] = [];
-  /** Ends of processes that no fault asked for, and orders to end that were not followed in time. */
+  /** Members that ended though no fault asked for it, and orders to end that were not followed in time. */
   readonly mishaps: string[] = [];
   readonly #say: (line: string) => void;
   /** Are to be down. */
@@ -81,11 +83,16 @@ export class Nodes {
       this.#down.delete(id);
       this.#start(id);
     }
-    for (const id of ids) {
-      await until({ limit_ms: startLimit_ms, pause_ms: 50 }, async () =>
-        (await this.pair.status(id, '/startupz')) === 200 ? true : undefined,
-      );
-    }
+    await Promise.all(
+      ids.map((id) =>
+        until({ limit_ms: startLimit_ms, pause_ms: 50 }, async () => {
+          if ((await this.pair.status(id, '/startupz')) !== 200) return undefined;
+          const run = this.runs.findLast(({ node }) => node === id);
+          if (run !== undefined) run.joined = true;
+          return true;
+        }),
+      ),
+    );
   }
 
   /** Whatever ends from now on is no mishap, and stays down. */
@@ -99,14 +106,16 @@ export class Nodes {
   }
 
   #start(id: string): void {
-    const run: ProcessRun = { node: id, from_ms: Date.now(), until_ms: undefined, how: undefined };
+    const run: ProcessRun = { node: id, from_ms: Date.now(), until_ms: undefined, how: undefined, joined: false };
     const started = this.pair.start(id);
     this.runs.push(run);
     void started.exited.then((how) => {
       run.until_ms = Date.now();
       run.how = how;
       if (this.#isOver || this.#down.has(id)) return;
-      this.#mishap(`${id} ended by itself: ${how}`);
+      // One that is started while a system is away says so and ends, for a service manager to try again.
+      if (run.joined) this.#mishap(`${id} ended by itself: ${how}`);
+      else this.#say(`${id} could not start yet: ${how}`);
       setTimeout(() => {
         if (!this.#isOver && !this.#down.has(id) && this.pair.process(id)?.ended !== undefined) this.#start(id);
       }, restartPause_ms).unref();

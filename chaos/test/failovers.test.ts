@@ -9,7 +9,7 @@ function promoted(node: string, at_ms: number, epoch: number): RoleChange {
 }
 
 function run(node: string, from_ms: number, until_ms?: number): ProcessRun {
-  return { node, from_ms, until_ms, how: until_ms === undefined ? undefined : 'SIGKILL' };
+  return { node, from_ms, until_ms, how: until_ms === undefined ? undefined : 'SIGKILL', joined: true };
 }
 
 function injected(name: string, from_ms: number, until_ms: number, target = 'process'): Injection {
