@@ -67,7 +67,7 @@ afterAll(async () => {
 describeWithStack('on Kafka, ZooKeeper and PostgreSQL', () => {
   it('loses, doubles and reorders nothing under every kind of fault', async () => {
     const seed = seeds.kafka;
-    const ended = await chaos(['--minutes', '2.5', '--seed', seed.toString(), '--json']);
+    const ended = await chaos(['--minutes', '3', '--seed', seed.toString(), '--json']);
     const report = expectWhole(ended, seed);
     expect(faultsIn(report)).toBeGreaterThan(25);
     expect(report['failovers']).toBeGreaterThan(0);
