@@ -25,7 +25,7 @@ const base: Config = {
   modulePathIgnorePatterns: ['/dist/'],
 };
 
-const folders = ['packages/*', 'apps/*', 'demo', 'bench'];
+const folders = ['packages/*', 'apps/*', 'demo', 'bench', 'chaos'];
 
 const report = process.env['TANDEM_TEST_REPORT'];
 

@@ -1,6 +1,6 @@
 // npm run bench -- NAME ...: the last line is one JSON object, the line before it says what it was measured on.
 import { Command, CommanderError, Option } from 'commander';
-import { positive, whole } from './arguments.ts';
+import { positive, whole } from '@tandem/harness';
 import { measureFaults } from './faults.ts';
 import { measureLatency } from './latency.ts';
 import { describeMachine, describeSteal, processorTime } from './machine.ts';

@@ -1,15 +1,7 @@
 // Reads inputs and outputs as anybody could and compares what is there with what must be.
-import type { Logs } from '@tandem/harness';
+import { compare, type Due, type Logs, type Verdict } from '@tandem/harness';
 import { partitions } from './logs.ts';
-import {
-  compare,
-  CounterReference,
-  OrdersReference,
-  textOf,
-  type Due,
-  type OutputLog,
-  type Verdict,
-} from './reference.ts';
+import { CounterReference, OrdersReference, textOf, type OutputLog } from './reference.ts';
 
 export interface Expected {
   readonly inputs: number;

@@ -1,5 +1,6 @@
 // npm run demo: the systems, two nodes and a stream of inputs on this machine, and a way to break them.
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { whole } from '@tandem/harness';
 import { runHeadless } from './headless.ts';
 import { Interactive } from './interactive.ts';
 import { DemoError, Stage } from './stage.ts';
@@ -17,14 +18,6 @@ interface Options {
 }
 
 const ports = { a: 7070, b: 7071 };
-
-function whole(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
-    throw new InvalidArgumentError(`must be a whole number from ${least.toString()} to ${most.toString()}`);
-  };
-}
 
 function demoName(text: string): string {
   if (/^[a-z][a-z0-9-]{0,30}$/.test(text)) return text;

@@ -1,15 +1,9 @@
 // What the demo's applications must have put out, computed from the inputs as they lie in the tables. It shares no
 // code with the runtime or the applications, on purpose.
-import type { LogRecord } from '@tandem/harness';
+import type { Due, LogRecord } from '@tandem/harness';
 import type { outputLogs } from './logs.ts';
 
 export type OutputLog = (typeof outputLogs)[number];
-
-/** An output that is due: what it must say, and its rank. Outputs of a higher rank come later; equal ones in any order. */
-export interface Due {
-  readonly text: string;
-  readonly rank: number;
-}
 
 const window_ms = 60_000;
 const grace_ms = 5_000;
@@ -81,34 +75,6 @@ export class OrdersReference {
 export function textOf(log: OutputLog, output: LogRecord): string {
   if (log === 'dead-letter') return `${output.key ?? ''} ${output.value}`;
   return canonical(output.key ?? '', JSON.parse(output.value) as Record<string, number>);
-}
-
-export interface Verdict {
-  readonly lost: number;
-  readonly duplicated: number;
-  readonly reordered: number;
-}
-
-/**
- * `lost`: due and not there. `duplicated`: there and not due, or not due again. `reordered`: after one that is due later.
- * An output that says something wrong counts as one lost and one duplicated.
- */
-export function compare(due: readonly Due[], found: readonly string[]): Verdict {
-  const left = new Map(due.map(({ text, rank }) => [text, rank]));
-  let duplicated = 0;
-  let reordered = 0;
-  let highest = -Infinity;
-  for (const text of found) {
-    const rank = left.get(text);
-    if (rank === undefined) {
-      duplicated++;
-      continue;
-    }
-    left.delete(text);
-    if (rank < highest) reordered++;
-    highest = Math.max(highest, rank);
-  }
-  return { lost: left.size, duplicated, reordered };
 }
 
 function parseOrder(value: string): { readonly amount: number; readonly ts: number } | undefined {

@@ -7,7 +7,7 @@ import { Kafka, logLevel, type Admin, type EachBatchPayload, type Producer } fro
 import { partitionOf } from './generator.ts';
 import type { LogRecord } from './log-reader.ts';
 import type { LogAppender, Logs, WatchOptions } from './logs.ts';
-import { waitFor } from './waiting.ts';
+import { until, waitFor } from './waiting.ts';
 
 export interface KafkaLogsOptions {
   /** host:port,host:port */
@@ -230,9 +230,21 @@ export class KafkaLogs implements Logs {
     await consumer.connect();
     await consumer.subscribe({ topic, fromBeginning: true });
     await consumer.run({ autoCommit: false, eachBatch });
-    options.from?.forEach((offset, partition) => {
-      consumer.seek({ topic, partition, offset: String(offset) });
+    // kafkajs refuses to seek for the moment in which it joins its group anew.
+    const sought = await until({ limit_ms: readyLimit_ms }, () => {
+      try {
+        options.from?.forEach((offset, partition) => {
+          consumer.seek({ topic, partition, offset: String(offset) });
+        });
+        return true;
+      } catch {
+        return undefined;
+      }
     });
+    if (sought === undefined) {
+      await consumer.disconnect();
+      throw new Error(`topic ${topic} cannot be read from where it was to be`);
+    }
     return {
       close: async () => {
         closed = true;

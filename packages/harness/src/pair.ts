@@ -44,6 +44,8 @@ export interface PairOptions {
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Into the `node` section of each, for instance `advertise`. */
   readonly nodeSettings?: (id: string, port: number) => Readonly<Record<string, unknown>>;
+  /** Sections of one node alone, over all others, for instance its own way to a system. */
+  readonly ownSections?: (id: string) => Readonly<Record<string, unknown>>;
   /** For Node.js itself, for instance to have it profiled. */
   readonly nodeFlags?: readonly string[];
 }
@@ -306,6 +308,7 @@ function configuration(options: PairOptions, id: string, port: number): unknown 
     // A pair that starts together asks for state before there is any: the default waits a minute to ask again.
     stateSync: { retry: '1s' },
     ...options.settings,
+    ...options.ownSections?.(id),
     apps: options.apps.map((app) => ({
       module: path.resolve(options.root, app.module),
       ...(app.export !== undefined && { export: app.export }),

@@ -26,8 +26,15 @@ export interface Cluster {
   }[];
 }
 
-/** Kafka's security protocol by name of the listener (capital letters). */
-export type Listeners = Readonly<Record<string, 'SSL' | 'SASL_SSL' | 'SASL_PLAINTEXT'>>;
+type Protocol = 'PLAINTEXT' | 'SSL' | 'SASL_SSL' | 'SASL_PLAINTEXT';
+
+/**
+ * Kafka's security protocol by name of the listener (capital letters). With an address, brokers tell their clients that
+ * they are there: of a proxy, and so for a single broker.
+ */
+export type Listeners = Readonly<
+  Record<string, Protocol | { readonly protocol: Protocol; readonly advertised: string }>
+>;
 
 const heap = '512m';
 const formatLimit_ms = 60_000;
@@ -167,7 +174,12 @@ export class KafkaNode {
     const inSync = nodes.length < 3 ? '1' : '2';
     const more = Object.keys(listeners).map((name) => `${name}://${this.addressOf(name)}`);
     const plain = `PLAINTEXT://127.0.0.1:${port.toString()}`;
-    const protocols = Object.entries(listeners).map(([name, protocol]) => `${name}:${protocol}`);
+    const protocols = Object.entries(listeners).map(
+      ([name, listener]) => `${name}:${typeof listener === 'string' ? listener : listener.protocol}`,
+    );
+    const advertised = Object.entries(listeners).map(
+      ([name, listener]) => `${name}://${typeof listener === 'string' ? this.addressOf(name) : listener.advertised}`,
+    );
     return {
       'process.roles': 'broker,controller',
       'node.id': this.id.toString(),
@@ -175,7 +187,7 @@ export class KafkaNode {
         .map((node) => `${node.id.toString()}@127.0.0.1:${node.controllerPort.toString()}`)
         .join(','),
       listeners: [plain, `CONTROLLER://127.0.0.1:${controllerPort.toString()}`, ...more].join(','),
-      'advertised.listeners': [plain, ...more].join(','),
+      'advertised.listeners': [plain, ...advertised].join(','),
       'controller.listener.names': 'CONTROLLER',
       'listener.security.protocol.map': ['CONTROLLER:PLAINTEXT', 'PLAINTEXT:PLAINTEXT', ...protocols].join(','),
       'log.dirs': this.#data,

@@ -1,6 +1,5 @@
 // The link between two living nodes is cut: nothing is lost, at most one early takeover, and no to and fro.
-import { waitFor } from '@tandem/harness';
-import { Gate } from './support/gate.ts';
+import { Gate, waitFor } from '@tandem/harness';
 import { scenariosOn } from './support/scenario.ts';
 import { onEachStack } from './support/stacks.ts';
 import { Stage } from './support/stage.ts';

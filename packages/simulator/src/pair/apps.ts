@@ -59,7 +59,7 @@ export function totals(flaw: Flaw): App {
         .toStream()
         .to('windows');
     },
-  }) as unknown as App;
+  });
 }
 
 /** Those that have no fence where a scenario says so. */
@@ -83,4 +83,4 @@ export const brittle: App = defineApp({
       .toStream()
       .to('checked');
   },
-}) as unknown as App;
+});

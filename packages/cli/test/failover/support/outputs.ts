@@ -1,6 +1,5 @@
 // Every output of the apps against the reference: nothing missing, doubled, changed or out of order.
-import { partitionOf, until, type LogRecord, type Logs } from '@tandem/harness';
-import type { Feed } from './feed.ts';
+import { partitionOf, until, type Feed, type LogRecord, type Logs } from '@tandem/harness';
 import { countingReference, firstDifference, type Output } from './reference.ts';
 import { outputLog, partitions, sinks, type StagedApp } from './staged-apps.ts';
 

@@ -1,9 +1,15 @@
 // Numbered inputs at a steady rate into one log; knows exactly what was appended.
 import { randomBytes } from 'node:crypto';
-import { pace, partitionOf, waitFor, type LogAppender, type Logs, type Paced } from '@tandem/harness';
+import { partitionOf } from './generator.ts';
+import type { LogAppender, Logs } from './logs.ts';
+import { pace, type Paced } from './pacing.ts';
+import { waitFor } from './waiting.ts';
 
 /** Keys that inputs go round on, in an order that mixes partitions. */
 const keys = 61;
+
+/** The server is gone for good after that. */
+const reopenLimit_ms = 120_000;
 
 const usual = (n: number) => ({ key: `k${((n * 17) % keys).toString()}` });
 
@@ -21,6 +27,8 @@ export class Feed {
   /** Appends whose answer was lost: the input log says whether they took place. */
   unanswered = 0;
   lastTrouble: unknown;
+  /** So many times the rate that it was started with. */
+  factor = 1;
   readonly #options: FeedOptions;
   #writer: LogAppender | undefined;
   #paced: Paced | undefined;
@@ -52,7 +60,7 @@ export class Feed {
     this.#paced = pace(rate_per_s, async (count) => {
       try {
         // A server that was away is not made up for: that would be one huge batch.
-        await this.append(Math.min(count, rate_per_s));
+        await this.append(Math.min(count, rate_per_s) * this.factor);
       } catch (thrown) {
         this.unanswered++;
         this.lastTrouble = thrown;
@@ -118,7 +126,7 @@ export class Feed {
     const broken = this.#writer;
     this.#writer = undefined;
     await broken?.close().catch(() => undefined);
-    await waitFor(`log ${this.log} takes inputs again`, { limit_ms: 30_000, pause_ms: 100 }, async () =>
+    await waitFor(`log ${this.log} takes inputs again`, { limit_ms: reopenLimit_ms, pause_ms: 100 }, async () =>
       this.#stopped
         ? true
         : this.#openWriter().then(

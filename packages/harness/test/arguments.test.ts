@@ -1,4 +1,4 @@
-import { positive, whole } from '../src/arguments.ts';
+import { positive, whole } from '@tandem/harness';
 
 it('takes whole numbers within bounds and nothing else', () => {
   expect(whole(1, 30)('30')).toBe(30);
