@@ -41,16 +41,17 @@ async function run(options: Options, stage: Stage, say: Say, signal: AbortSignal
     problems.push(`the pair is not in step after ${(inStepLimit_ms / 1000).toString()} s: ${hang}`);
   }
   await stage.feed.stop();
-  const expected = await stage.expected();
-  await stage.drained(expected, drainLimit_ms);
-  if (options.spoil !== undefined) await spoil(stage, options.spoil, say);
-  const checked = await stage.check(expected);
-  problems.push(...checked.examples);
+  // Before the check: it takes so much of this process that what its gates pass on comes too late for a session.
   const changes = await Promise.all(
     stage.nodes.ids.map(async (id) =>
       roleChangesIn(id, await readFile(stage.nodes.pair.logFile(id), 'utf8').catch(() => '')),
     ),
   );
+  const expected = await stage.expected();
+  await stage.drained(expected, drainLimit_ms);
+  if (options.spoil !== undefined) await spoil(stage, options.spoil, say);
+  const checked = await stage.check(expected);
+  problems.push(...checked.examples);
   const { failovers, falseOnes } = countFailovers(changes.flat(), stage.nodes.runs, injections, stack);
   for (const line of falseOnes) say(`false failover: ${line}`);
   for (const line of stage.nodes.mishaps) say(`mishap: ${line}`);
