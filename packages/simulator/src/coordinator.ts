@@ -13,7 +13,7 @@ import {
   type VerifyOutcome,
   type VersionedAppRecord,
 } from '@tandem/ports';
-import { directWire, type Wire } from './wire.ts';
+import { directWire, request, type Wire } from './wire.ts';
 
 interface Session {
   readonly member: Member;
@@ -386,22 +386,23 @@ export class MemoryCoordinator implements Coordinator {
   }
 
   #request<T>(apply: () => T, until_ms: number, losesAnswer = false): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      const limit = this.#clock.after(Math.max(0, until_ms - this.#clock.now_ms()), () => {
-        reject(new TandemError('coordinator-unanswered', 'the coordinator did not answer in time'));
-      });
-      if (this.#isCut) return;
-      this.#wire.toService(() => {
-        if (this.#isCut || this.#world.isDown) return;
-        const answer = apply();
+    const wire: Wire = {
+      clock: this.#clock,
+      toService: (arrive) => {
+        if (this.#isCut) return;
+        this.#wire.toService(() => {
+          if (!this.#isCut && !this.#world.isDown) arrive();
+        });
+      },
+      toClient: (arrive) => {
         if (losesAnswer) return;
         this.#wire.toClient(() => {
-          if (this.#isCut) return;
-          limit.cancel();
-          resolve(answer);
+          if (!this.#isCut) arrive();
         });
-      });
-    });
+      },
+    };
+    const late = (): Error => new TandemError('coordinator-unanswered', 'the coordinator did not answer in time');
+    return request(wire, apply, Math.max(0, until_ms - this.#clock.now_ms()), late);
   }
 
   async #attempt<T>(until_ms: number, work: () => Promise<T>): Promise<T> {

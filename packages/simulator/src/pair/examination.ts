@@ -12,7 +12,7 @@ import { Net } from './network.ts';
 import { serviceClock, SimulatedNode } from './node.ts';
 import { Random } from './random.ts';
 import type { Reference } from './reference.ts';
-import type { Scenario } from './scenario.ts';
+import { tasksOf, type Scenario } from './scenario.ts';
 import { Services, type PublishedPositions } from './services.ts';
 
 export interface Revision {
@@ -71,7 +71,7 @@ export async function examine(
     new Random(`examination ${String(scenario.seed)}`),
   );
   node.start();
-  const tasks = Array.from({ length: scenario.partitions }, (_, partition) => `in/${String(partition)}`);
+  const tasks = tasksOf(scenario);
   const left = (): string | undefined => checker.missing(app.name, tasks);
   try {
     await time.until('all outputs', () => checker.violations.length > 0 || left() === undefined, limit_ms);

@@ -59,6 +59,8 @@ export class NodeNetwork implements Network {
   readonly node: NodeId;
   readonly process: SimulatedProcess;
   readonly crossing: Crossing;
+  /** Of the node that listens here; undefined before it does. */
+  doors: NodeDoors | undefined;
   readonly #net: Net;
   readonly #random: Random;
   readonly #ends = new Set<LinkEnd>();
@@ -74,6 +76,7 @@ export class NodeNetwork implements Network {
   }
 
   serve(_at: ListenAt, doors: NodeDoors, caller: Caller): Promise<Served> {
+    this.doors = doors;
     this.#net.listen(addressOf(this.node), { network: this, doors, caller });
     return Promise.resolve({
       address: addressOf(this.node),

@@ -54,7 +54,6 @@ interface Run {
   readonly process: SimulatedProcess;
   readonly network: NodeNetwork;
   readonly threads: LaneThreads;
-  doors: NodeDoors | undefined;
   handle: NodeHandle | undefined;
   /** What its lanes answered last, by app and lane. */
   readonly statuses: Map<string, Map<number, LaneStatus>>;
@@ -99,7 +98,7 @@ export class SimulatedNode {
 
   /** What it says of itself; undefined while it has no doors. */
   get doors(): NodeDoors | undefined {
-    return this.#run?.process.state === 'running' ? this.#run.doors : undefined;
+    return this.#run?.process.state === 'running' ? this.#run.network.doors : undefined;
   }
 
   /** In its last lane reports. */
@@ -135,7 +134,7 @@ export class SimulatedNode {
         this.#world.onFromLane(app, lane, message);
       },
     });
-    const run: Run = { process, network, threads, doors: undefined, handle: undefined, statuses };
+    const run: Run = { process, network, threads, handle: undefined, statuses };
     this.#run = run;
     process.onThrown = (thrown) => {
       this.#world.onCrash(this.id, toError(thrown));
@@ -253,16 +252,7 @@ export class SimulatedNode {
 
   #parts(run: Run, random: Random): NodeParts {
     return {
-      network: {
-        serve: (at, doors, caller) => {
-          run.doors = doors;
-          return run.network.serve(at, doors, caller);
-        },
-        link: (address) => run.network.link(address),
-        probe: (peer, limit_ms) => run.network.probe(peer, limit_ms),
-        snapshot: (address, app) => run.network.snapshot(address, app),
-        ask: (address, call) => run.network.ask(address, call),
-      },
+      network: run.network,
       startLane: run.threads.start,
       createCompression: () => ({
         compress: (piece) => Promise.resolve(piece),

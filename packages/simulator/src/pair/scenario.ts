@@ -1,5 +1,5 @@
 // What a seed means: the set-up of a pair, its load, and the faults that strike it.
-import type { NodeId } from '@tandem/pair';
+import { taskId, type NodeId, type TaskId } from '@tandem/pair';
 import { planDivergence, planFaults, type Fault, type FaultKind } from './faults.ts';
 import { Random } from './random.ts';
 
@@ -29,6 +29,11 @@ export interface Scenario {
   /** Of the nodes' monotonic clocks. */
   readonly rates: readonly number[];
   readonly faults: readonly Fault[];
+}
+
+/** Of every app: one for each partition of its only source. */
+export function tasksOf({ partitions }: Pick<Scenario, 'partitions'>): readonly TaskId[] {
+  return Array.from({ length: partitions }, (_, partition) => taskId('in', partition));
 }
 
 /** @throws RangeError for an unknown kind of fault. */

@@ -12,7 +12,7 @@ import { goodWay } from './lines.ts';
 import { epoch_ms, serviceClock, SimulatedNode } from './node.ts';
 import { Random } from './random.ts';
 import { Reference } from './reference.ts';
-import { nodeIds, type Scenario } from './scenario.ts';
+import { nodeIds, tasksOf, type Scenario } from './scenario.ts';
 import { Services } from './services.ts';
 import { Striking } from './striking.ts';
 
@@ -187,7 +187,7 @@ class Simulation {
     const reports = this.#nodes.map((node) => node.doors?.node());
     const roles = reports.map((report) => report?.role ?? 'down');
     if ([...roles].sort().join() !== 'active,passive') return `roles are ${roles.join(' and ')}`;
-    const tasks = Array.from({ length: this.#scenario.partitions }, (_, partition) => `in/${String(partition)}`);
+    const tasks = tasksOf(this.#scenario);
     for (const [app, reference] of this.#references) {
       const missing = this.#checker.missing(app, tasks);
       if (missing !== undefined && !reference.isBroken) return missing;
