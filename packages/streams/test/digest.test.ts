@@ -6,6 +6,7 @@ import type { StateStore } from '../src/runtime.ts';
 import { copyState } from '../src/state-guard.ts';
 import { TimeStore } from '../src/time-store.ts';
 import { WindowStore } from '../src/window-store.ts';
+import { applyInput, put, remove } from './support/keyed-changes.ts';
 
 type Pairs = readonly (readonly [string, unknown])[];
 
@@ -19,17 +20,6 @@ function windowed(log = new InputLog()): WindowStore {
   const store = new WindowStore('s', log);
   store.noteChanges();
   return store;
-}
-
-function put(store: KeyedStore, key: string, value: unknown): void {
-  const entry = store.find(key);
-  if (entry === undefined) store.insert(key, value);
-  else store.replace(entry, value);
-}
-
-function remove(store: KeyedStore, key: string): void {
-  const entry = store.find(key);
-  if (entry !== undefined) store.delete(entry);
 }
 
 function holding(pairs: Pairs): KeyedStore {
@@ -81,21 +71,7 @@ test('a store that was changed, undone, cut, digested and emptied has the digest
         } else if (each === 'cut') {
           store.openCut().close();
         } else {
-          const before = new Map(model);
-          for (const change of each.changes) {
-            if ('put' in change) {
-              put(store, change.put, change.value);
-              model.set(change.put, change.value);
-            } else {
-              remove(store, change.remove);
-              model.delete(change.remove);
-            }
-          }
-          if (each.keep) log.forget();
-          else {
-            log.undo();
-            model = before;
-          }
+          model = applyInput(store, log, model, each.changes, each.keep);
         }
       }
       const other = holding([...model].reverse());

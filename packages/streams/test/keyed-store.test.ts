@@ -3,19 +3,9 @@ import fc from 'fast-check';
 import { InputLog } from '../src/input-log.ts';
 import { KeyedStore } from '../src/keyed-store.ts';
 import type { StoreCut } from '../src/runtime.ts';
+import { applyInput, put, remove } from './support/keyed-changes.ts';
 
 type Pairs = readonly (readonly [string, unknown])[];
-
-function put(store: KeyedStore, key: string, value: unknown): void {
-  const entry = store.find(key);
-  if (entry === undefined) store.insert(key, value);
-  else store.replace(entry, value);
-}
-
-function remove(store: KeyedStore, key: string): void {
-  const entry = store.find(key);
-  if (entry !== undefined) store.delete(entry);
-}
 
 function drainAll(cut: StoreCut): Pairs {
   const pairs: [string, unknown][] = [];
@@ -71,21 +61,7 @@ test('a cut restores to what the store held when it was opened, in insertion ord
           cut.close();
           open = undefined;
         } else {
-          const before = new Map(model);
-          for (const change of each.input) {
-            if ('put' in change) {
-              put(store, change.put, change.value);
-              model.set(change.put, change.value);
-            } else {
-              remove(store, change.remove);
-              model.delete(change.remove);
-            }
-          }
-          if (each.keep) log.forget();
-          else {
-            log.undo();
-            model = before;
-          }
+          model = applyInput(store, log, model, each.input, each.keep);
         }
         expect(store.size).toBe(model.size);
         for (const name of ['a', 'd', '']) expect(store.find(name)?.value).toBe(model.get(name));
