@@ -1,6 +1,7 @@
 // Entries of a store as bytes: groups of entries, each group one MessagePack value with its own record shapes.
 import { Packr, Unpackr } from 'msgpackr';
 import { SnapshotError } from './error.ts';
+import { writableArray } from './odd-values.ts';
 
 /** Entries that are encoded together: enough to write the shape of their objects once, few enough to stay brief. */
 const groupSize = 64;
@@ -10,7 +11,8 @@ export const storeChunk_bytes = 64 * 1024;
 
 /** Gathers entries of one store in the payload of a store chunk: [store u16][groups]. */
 export class EntryWriter {
-  readonly #packr = new Packr({ useRecords: true });
+  /** A field `toJSON` is data like any other. */
+  readonly #packr = new Packr({ useRecords: true, useToJSON: false, useBigIntExtension: true });
   readonly #emit: (payload: Uint8Array) => void;
   #group: (readonly unknown[])[] = [];
   #payload = new Uint8Array(storeChunk_bytes + 16 * 1024);
@@ -33,7 +35,7 @@ export class EntryWriter {
   /** The entry must not change until `end` (values of stores never do). */
   add(entry: readonly unknown[]): void {
     this.#entries++;
-    this.#group.push(entry);
+    this.#group.push(writableArray(entry));
     if (this.#group.length === groupSize) this.#encodeGroup();
   }
 
