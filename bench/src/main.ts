@@ -9,6 +9,7 @@ import { measureOutage, outages, type Outage } from './outage.ts';
 import { measureQuiet } from './quiet.ts';
 import { workloads, type Workload } from './reference.ts';
 import { measureRestart } from './restart.ts';
+import { measureSnapshotMemory } from './snapshot-memory.ts';
 import { measureSnapshot } from './snapshot.ts';
 import { clientNames, Stack, stackNames, type ClientName, type StackName } from './stack.ts';
 import { measureThroughput } from './throughput.ts';
@@ -141,6 +142,11 @@ function makeProgram(): Command {
   add('snapshot', 'takes and restores a large state under 10,000 inputs/s')
     .option('--mb <n>', 'size of the state', whole(1, 10_000), 100)
     .action((options: Common & { mb: number }) => measure(options, (stack) => measureSnapshot(stack, options.mb)));
+  add('snapshot-memory', 'memory that storing, sending and restoring a large state takes; Linux only')
+    .option('--mb <n>', 'size of the state', whole(1, 10_000), 1000)
+    .action((options: Common & { mb: number }) =>
+      measure(options, (stack) => measureSnapshotMemory(stack, options.mb)),
+    );
   add('quiet', 'counts role changes under full load beside a busy loop: there must be none')
     .option('--minutes <n>', 'how long', positive(1440), 10)
     .option('--rate <n>', 'inputs per second', whole(1, 1_000_000), 10_000)

@@ -17,4 +17,4 @@ export { Feed, type FeedOptions } from './feed.ts';
 export { directions, Gate, type Direction } from './gate.ts';
 export { pace, type Paced } from './pacing.ts';
 export { TcpProxy, type ProxyLink } from './tcp-proxy.ts';
-export { cpuSeconds, memory_mb, memoryPeak_mb } from './usage.ts';
+export { cpuSeconds, forgetMemoryPeak, memory_mb, memoryPeak_mb } from './usage.ts';

@@ -1,6 +1,6 @@
 // CPU time and memory of another process: /proc on Linux, ps elsewhere.
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
 /** USER_HZ; 100 on every Linux that Node runs on. */
@@ -21,6 +21,11 @@ export async function cpuSeconds(pid: number): Promise<number | undefined> {
 /** Resident: the most it ever had; outside of Linux what it has now. */
 export async function memoryPeak_mb(pid: number): Promise<number | undefined> {
   return await resident_mb(pid, 'VmHWM');
+}
+
+/** What `memoryPeak_mb` tells from now on is the most since now. Linux only. @throws Error elsewhere. */
+export async function forgetMemoryPeak(pid: number): Promise<void> {
+  await writeFile(`/proc/${pid.toString()}/clear_refs`, '5');
 }
 
 /** Resident now. */

@@ -1,0 +1,102 @@
+// Memory that taking, storing, sending and restoring a snapshot of a large state needs beyond the state itself.
+import { forgetMemoryPeak, memory_mb, memoryPeak_mb, pace, until, waitFor, type Pair } from '@tandem/harness';
+import { bulkPair, BulkState, limit_ms, storeRevision, type BulkAnswer } from './bulk-state.ts';
+import type { Stack } from './stack.ts';
+
+/** Resident memory of a process, MB. */
+interface Usage {
+  readonly before: number;
+  readonly peak: number;
+  readonly after: number;
+}
+
+export interface SnapshotMemoryResult {
+  readonly state_mb: number;
+  readonly stored_mb: number;
+  /** Of the active: while it stores a revision, and while it sends a snapshot to the passive. */
+  readonly store_mb: Usage;
+  readonly send_mb: Usage;
+  /** Of the passive that gets it; of a node that restores it from the store. `before`: without any state. */
+  readonly receive_mb: Usage;
+  readonly restore_mb: Usage;
+}
+
+const rate_per_s = 1000;
+const settle_ms = 15_000;
+
+export async function measureSnapshotMemory(stack: Stack, mb: number): Promise<SnapshotMemoryResult> {
+  const state = await BulkState.write(stack, mb);
+  const pair = await bulkPair(stack, ['a', 'b']);
+  pair.start('a');
+  await pair.ready(limit_ms);
+  await state.drained();
+  const producer = pace(rate_per_s, (count) => state.touch(count));
+  stack.onClose(async () => {
+    await producer.stop();
+  });
+  await settle();
+  stack.progress('storing a revision');
+  const storing = await Watch.begin(pair, 'a');
+  const { size_bytes } = await storeRevision(pair, 'a');
+  const store_mb = await storing.end();
+
+  await settle();
+  stack.progress('sending a snapshot to the passive');
+  const sending = await Watch.begin(pair, 'a');
+  const receive_mb = await started(pair, 'b');
+  const send_mb = await sending.end();
+
+  stack.progress('restoring from the store');
+  const failed = await producer.stop();
+  if (failed !== undefined) throw failed;
+  for (const id of pair.ids) pair.signal(id, 'SIGKILL');
+  for (const id of pair.ids) await pair.process(id)?.exited;
+  const restore_mb = await started(pair, 'a');
+  return {
+    state_mb: state.state_mb,
+    stored_mb: Math.round(size_bytes / 1e5) / 10,
+    store_mb,
+    send_mb,
+    receive_mb,
+    restore_mb,
+  };
+}
+
+/** A node from its start until it is in sync. */
+async function started(pair: Pair, node: string): Promise<Usage> {
+  pair.start(node);
+  await waitFor('the node has joined', { limit_ms, pause_ms: 2 }, async () =>
+    (await pair.get(node, '/v1/node')) === undefined ? undefined : true,
+  );
+  const watch = await Watch.begin(pair, node);
+  await waitFor('the app is restored', { limit_ms }, async () =>
+    (await pair.get<BulkAnswer>(node, '/v1/apps/bulk'))?.inSync === true ? true : undefined,
+  );
+  return watch.end();
+}
+
+class Watch {
+  readonly #pid: number;
+  readonly #before: number;
+
+  private constructor(pid: number, before: number) {
+    this.#pid = pid;
+    this.#before = before;
+  }
+
+  static async begin(pair: Pair, node: string): Promise<Watch> {
+    const pid = pair.process(node)?.pid ?? 0;
+    await forgetMemoryPeak(pid);
+    return new Watch(pid, (await memory_mb(pid)) ?? NaN);
+  }
+
+  async end(): Promise<Usage> {
+    const peak = (await memoryPeak_mb(this.#pid)) ?? NaN;
+    await settle();
+    return { before: this.#before, peak, after: (await memory_mb(this.#pid)) ?? NaN };
+  }
+}
+
+async function settle(): Promise<void> {
+  await until({ limit_ms: settle_ms }, () => undefined);
+}
