@@ -13,7 +13,7 @@ export interface AppHost {
   readonly store: SnapshotStore;
   raise(event: PairEvent): void;
   /** Durable published positions moved by our own publishing. */
-  onPublished(app: AppName, publisher: PublisherName, positions: PositionTexts): void;
+  onPublished(app: AppName, publisher: PublisherName, positions: PositionTexts, since_ms: number): void;
   /** This node's digests, to be heard by whoever compares. */
   onDigests(app: AppName, digests: readonly TaskDigest[]): void;
   /** It does not hold the epoch, and vouches for the app: its state is measured by that of the active. */
@@ -45,8 +45,8 @@ export function appHostOf(node: Node): AppHost {
       node.raise(event);
       if (changesInSync.has(event.type)) node.links?.sendStatus();
     },
-    onPublished: (app, publisher, positions) => {
-      node.links?.all.publish(app, publisher, positions);
+    onPublished: (app, publisher, positions, since_ms) => {
+      node.links?.all.publish(app, publisher, positions, since_ms);
     },
     onDigests: (app, digests) => {
       node.links?.all.publishDigests(app, digests);

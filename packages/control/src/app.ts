@@ -211,10 +211,13 @@ export class NodeApp {
     this.#post({ type: 'hold', limit_ms });
   }
 
-  /** Durable published positions learnt from the active: the queue lets go of what lies before them. */
-  trim(publisher: PublisherName, positions: PositionTexts): void {
+  /**
+   * Durable published positions learnt from the active: the queue lets go of what lies before them. `since_ms`: wall
+   * time at which the active had published the first of them, where it told.
+   */
+  trim(publisher: PublisherName, positions: PositionTexts, since_ms?: number): void {
     this.#note(publisher, positions);
-    this.#post({ type: 'trim', publisher, positions });
+    this.#post({ type: 'trim', publisher, positions, since_ms });
   }
 
   /** Whether published positions are read from where they are durable. */
@@ -328,7 +331,7 @@ export class NodeApp {
         return;
       case 'published':
         this.#note(message.publisher, message.positions);
-        this.#host.onPublished(app, message.publisher, message.positions);
+        this.#host.onPublished(app, message.publisher, message.positions, message.since_ms);
         return;
       case 'lag':
         this.#onLag(lane, message.inSync);

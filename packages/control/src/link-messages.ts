@@ -39,12 +39,13 @@ const message = z.discriminatedUnion('type', [
   }),
   /** The active will not have this peer; `reason` is for people. `final`: asking again cannot help. */
   z.object({ type: z.literal('refused'), reason: z.string(), final: z.boolean() }),
-  /** Durable published positions that moved on the active. */
+  /** Durable published positions that moved on the active; `since_ms`: wall time at which it had published the first of them. */
   z.object({
     type: z.literal('published'),
     app: z.string(),
     publisher: z.string(),
     positions: z.record(z.string(), position),
+    since_ms: z.number().optional(),
   }),
   /** Of the active's tasks, oldest first within each: new ones, or those kept for a passive that has just linked. */
   z.object({ type: z.literal('digests'), app: z.string(), digests: z.array(digest).max(digestsPerMessage) }),

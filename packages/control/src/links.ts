@@ -47,7 +47,12 @@ export class Links {
   readonly #served = new Set<Link>();
   readonly #unsent = new Map<
     string,
-    { readonly app: AppName; readonly publisher: PublisherName; positions: Record<string, string> }
+    {
+      readonly app: AppName;
+      readonly publisher: PublisherName;
+      readonly positions: Record<string, string>;
+      readonly since_ms: number | undefined;
+    }
   >();
   readonly #unsentDigests = new Map<AppName, TaskDigest[]>();
   #sendTimer: Timer | undefined;
@@ -127,12 +132,12 @@ export class Links {
     this.#outgoing?.send(message);
   }
 
-  /** Coalesced: at most some ms late. */
-  publish(app: AppName, publisher: PublisherName, positions: PositionTexts): void {
+  /** Coalesced: at most some ms late. `since_ms`: wall time at which the first of them was published, where it was now. */
+  publish(app: AppName, publisher: PublisherName, positions: PositionTexts, since_ms?: number): void {
     if (this.#served.size === 0) return;
     const key = `${app}\n${publisher}`;
     const unsent = this.#unsent.get(key);
-    if (unsent === undefined) this.#unsent.set(key, { app, publisher, positions: { ...positions } });
+    if (unsent === undefined) this.#unsent.set(key, { app, publisher, positions: { ...positions }, since_ms });
     else Object.assign(unsent.positions, positions);
     this.#sendSoon();
   }

@@ -1,6 +1,6 @@
 // What a node tells Prometheus. Everything is read when it is scraped; every metric is described in docs/metrics.md.
 import type { AppCondition, AppName, AppOutput, Role } from '@tandem/pair';
-import type { LaneStatus } from '@tandem/lane';
+import { trimLagBounds_ms, type LaneStatus, type TrimLag } from '@tandem/lane';
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 
 export interface AppMetricsInput {
@@ -263,6 +263,12 @@ function laneSeries(series: Series): Fill {
     'Longest pause between two turns of its processing loop in the last minute.',
     lane,
   );
+  // A histogram, counted by the lane: in prom-client only its own can be of that type.
+  const trimLag = {
+    bucket: series.counter('tandem_trim_lag_seconds_bucket', 'Trims of queues, by their lag at most.', [...lane, 'le']),
+    sum: series.counter('tandem_trim_lag_seconds_sum', "From the active's publishing to the trim, all trims.", lane),
+    count: series.counter('tandem_trim_lag_seconds_count', 'Trims of queues that the active told of.', lane),
+  };
   const troubles = series.gauge('tandem_lane_troubles', 'What keeps its sources and publishers from work.', lane);
   return (input) => {
     for (const { app, lanes } of input.apps) {
@@ -278,9 +284,21 @@ function laneSeries(series: Series): Fill {
         heap(status.metrics.heap_bytes, labels);
         pause(status.metrics.longestPause_ms / 1000, labels);
         troubles(status.troubles.length, labels);
+        putHistogram(trimLag, status.metrics.trimLag, labels);
       }
     }
   };
+}
+
+function putHistogram(to: Readonly<Record<'bucket' | 'sum' | 'count', Put>>, lag: TrimLag, labels: Labels): void {
+  let count = 0;
+  for (const [index, more] of lag.counts.entries()) {
+    count += more;
+    const bound_ms = trimLagBounds_ms[index];
+    to.bucket(count, { ...labels, le: bound_ms === undefined ? '+Inf' : String(bound_ms / 1000) });
+  }
+  to.sum(lag.sum_ms / 1000, labels);
+  to.count(count, labels);
 }
 
 /** One series per possible value of a state: 1 for the one it is, 0 for the others. */

@@ -92,7 +92,7 @@ export class NodeLinks {
     switch (message.type) {
       case 'published':
         if (node.options.stateSync.live && node.state?.held === undefined) {
-          node.apps.get(message.app)?.trim(message.publisher, message.positions);
+          node.apps.get(message.app)?.trim(message.publisher, message.positions, message.since_ms);
         }
         return;
       case 'digests':

@@ -93,16 +93,22 @@ it('opens on both ends once both have said hello, and carries messages both ways
   expect(passive.messages).toEqual([{ type: 'invite', epoch: 1, limit_ms: 500 }]);
 });
 
-it('sends published positions together, the newest of each task', async () => {
+it('sends published positions together, the newest of each task, with the time of the first', async () => {
   const active = await makeEnd('a', { active: true });
   const passive = await makeEnd('b', { active: false });
   passive.links.follow(active.self);
   await until(() => active.opened.length === 1);
-  active.links.publish('orders', 'postgres', { 'in/0': '1', 'in/1': '5' });
-  active.links.publish('orders', 'postgres', { 'in/0': '2' });
+  active.links.publish('orders', 'postgres', { 'in/0': '1', 'in/1': '5' }, 1000);
+  active.links.publish('orders', 'postgres', { 'in/0': '2' }, 1003);
   await until(() => passive.messages.length > 0);
   expect(passive.messages).toEqual([
-    { type: 'published', app: 'orders', publisher: 'postgres', positions: { 'in/0': '2', 'in/1': '5' } },
+    {
+      type: 'published',
+      app: 'orders',
+      publisher: 'postgres',
+      positions: { 'in/0': '2', 'in/1': '5' },
+      since_ms: 1000,
+    },
   ]);
 });
 

@@ -16,6 +16,7 @@ import { Snapshots } from './snapshots.ts';
 import { statusOf } from './status.ts';
 import { persist, type ConnectOptions, type Systems } from './systems.ts';
 import { LaneTask, type PublisherLayout, type TaskIdentity, type TaskSetting } from './task.ts';
+import { TrimLagHistogram } from './trim-lag.ts';
 
 /** Chunks of a snapshot that control may have sent and we have not put in place. */
 const restoreCredit = 4;
@@ -35,6 +36,7 @@ export class ConnectedLane {
   readonly #snapshots: Snapshots;
   readonly #lag: LagWatch;
   readonly #digests: Digests;
+  readonly #trimLag = new TrimLagHistogram();
   readonly #setting: TaskSetting;
   /** Undefined while there is no state. */
   #tasks: readonly LaneTask[] | undefined;
@@ -130,7 +132,7 @@ export class ConnectedLane {
         for (const driver of this.#drivers) driver.hold(message.limit_ms);
         return;
       case 'trim':
-        this.#driver(message.publisher)?.trim(positionsFromTexts(message.positions));
+        this.#driver(message.publisher)?.trim(positionsFromTexts(message.positions), message.since_ms);
         return;
       case 'follow':
         for (const driver of this.#drivers) this.#background(driver.follow(message.on));
@@ -184,6 +186,7 @@ export class ConnectedLane {
     const limits = { outputs: spec.publishMaxOutputs, size_bytes: spec.publishMaxBytes };
     const host = {
       clock: runtime.clock,
+      trimLag: this.#trimLag,
       random: () => runtime.random(),
       post: (message: FromLane) => {
         this.#post(message);
@@ -326,6 +329,7 @@ export class ConnectedLane {
       trouble: this.#options.trouble(),
       inSync: this.#lag.inSync,
       heap_bytes: this.#options.runtime.heap_bytes(),
+      trimLag: this.#trimLag.value,
     });
   }
 

@@ -6,3 +6,4 @@ export type { LaneChannel, LaneRuntime } from './runtime.ts';
 export { systemClock } from './system-clock.ts';
 export type * from './description.ts';
 export type * from './messages.ts';
+export { trimLagBounds_ms, type TrimLag } from './trim-lag.ts';

@@ -8,6 +8,7 @@ import { isUnfenced } from './publisher-connection.ts';
 import type { LaneRuntime } from './runtime.ts';
 import { statusOf } from './status.ts';
 import { closeSystems, compileFor, connectSystems, type ConnectOptions } from './systems.ts';
+import { TrimLagHistogram } from './trim-lag.ts';
 import { Waiting } from './waiting.ts';
 
 export class Lane {
@@ -115,6 +116,7 @@ export class Lane {
         trouble: this.#trouble,
         inSync: false,
         heap_bytes: this.#runtime.heap_bytes(),
+        trimLag: new TrimLagHistogram().value,
       });
       this.#runtime.channel.post({ type: 'answer', id: message.id, status });
     } else if (message.type === 'step-down') {

@@ -1,6 +1,7 @@
 // Everything control and a lane say to each other. Plain data only; buffers are transferred, never shared.
 import type { AppName, Epoch, PublisherName, TaskId } from '@tandem/pair';
 import type { StartFrom } from '@tandem/ports';
+import type { TrimLag } from './trim-lag.ts';
 
 /** Positions as plain data: decimal text by task. */
 export type PositionTexts = Readonly<Record<TaskId, string>>;
@@ -88,6 +89,8 @@ export interface LaneMetrics {
   readonly heap_bytes: number;
   /** Longest pause between two turns of the processing loop since the last status, ms. */
   readonly longestPause_ms: number;
+  /** From the active's publishing to this lane's trimming, as a passive. */
+  readonly trimLag: TrimLag;
 }
 
 export interface LaneStatus {
@@ -135,8 +138,13 @@ export type ToLane =
   | { readonly type: 'step-down' }
   /** A successor was invited: begin nothing for this long, so that it does not first have to undo what is under way. */
   | { readonly type: 'hold'; readonly limit_ms: number }
-  /** Durable published positions learnt from the active. */
-  | { readonly type: 'trim'; readonly publisher: PublisherName; readonly positions: PositionTexts }
+  /** Durable published positions learnt from the active; `since_ms` as in `published`, where it is known. */
+  | {
+      readonly type: 'trim';
+      readonly publisher: PublisherName;
+      readonly positions: PositionTexts;
+      readonly since_ms?: number | undefined;
+    }
   /** Read published positions from where they are durable (live sync off, or the link is away). */
   | { readonly type: 'follow'; readonly on: boolean }
   /** Cut now; send at most `credit` chunks, then wait for more credit. */
@@ -178,8 +186,16 @@ export type FromLane =
   | { readonly type: 'live'; readonly publisher: PublisherName; readonly epoch: Epoch }
   | { readonly type: 'superseded'; readonly publisher: PublisherName; readonly byEpoch: Epoch | undefined }
   | { readonly type: 'stepped-down' }
-  /** Durable published positions that moved: from our own publishing or from following. Coalesced, at most 10 ms late. */
-  | { readonly type: 'published'; readonly publisher: PublisherName; readonly positions: PositionTexts }
+  /**
+   * Durable published positions that moved: from our own publishing or from following. Coalesced, at most 10 ms late.
+   * `since_ms`: wall time at which the first of them was heard of.
+   */
+  | {
+      readonly type: 'published';
+      readonly publisher: PublisherName;
+      readonly positions: PositionTexts;
+      readonly since_ms: number;
+    }
   /** Taken of the state of that run, oldest first. */
   | { readonly type: 'digests'; readonly run: number; readonly digests: readonly TaskDigest[] }
   /** Crossed the lag limit. */

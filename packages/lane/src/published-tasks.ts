@@ -62,15 +62,22 @@ export class PublishedTasks {
     }
   }
 
-  /** Only while our own publishing is off: else what is in flight lies in the queues, and is not to be trimmed under it. */
-  applyKnown(): void {
+  /**
+   * Only while our own publishing is off: else what is in flight lies in the queues, and is not to be trimmed under it.
+   * True when a queue let go of something.
+   */
+  applyKnown(): boolean {
+    let trimmed = false;
     for (const task of this.#tasks.values()) {
       const position = this.#known.get(task.id);
       if (position === undefined) continue;
+      const before = task.queue.head;
       task.queue.trim(position);
+      if (task.queue.head !== before) trimmed = true;
       task.published(position);
     }
     this.#onTrimmed();
+    return trimmed;
   }
 
   /** Tells control of positions that were followed; its own it knows already. */

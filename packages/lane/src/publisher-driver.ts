@@ -16,6 +16,7 @@ import { openPublisher, Verification } from './publisher-opening.ts';
 import { Preparing } from './publisher-preparing.ts';
 import { isStopped, Run, type OpenRequest, type RunEnd } from './publisher-run.ts';
 import type { ConnectedPublisher } from './systems.ts';
+import type { TrimLagHistogram } from './trim-lag.ts';
 import { Retry, Waiting } from './waiting.ts';
 
 /** Inputs that made no outputs have their position published this often. */
@@ -25,6 +26,7 @@ const stopLimit_ms = 2000;
 
 export interface DriverHost {
   readonly clock: Clock;
+  readonly trimLag: TrimLagHistogram;
   random(): number;
   post(message: FromLane): void;
   /** The publisher gave up: the lane must fail. */
@@ -59,8 +61,8 @@ export class PublisherDriver {
     const post = (message: FromLane): void => {
       host.post(message);
     };
-    const report = new PublishedReport(host.clock, (positions) => {
-      post({ type: 'published', publisher: name, positions });
+    const report = new PublishedReport(host.clock, (positions, since_ms) => {
+      post({ type: 'published', publisher: name, positions, since_ms });
     });
     this.#tasks = new PublishedTasks(name, report, () => {
       host.onTrimmed();
@@ -142,10 +144,15 @@ export class PublisherDriver {
     this.#leave(run);
   }
 
-  /** Durable published positions, learnt from elsewhere than our own publishing. */
-  trim(positions: Positions): void {
+  /**
+   * Durable published positions, learnt from elsewhere than our own publishing; `since_ms`: wall time at which the
+   * active had published the first of them.
+   */
+  trim(positions: Positions, since_ms?: number): void {
     this.#tasks.learn(positions);
-    if (this.#run === undefined) this.#tasks.applyKnown();
+    if (this.#run !== undefined) return;
+    const trimmed = this.#tasks.applyKnown();
+    if (trimmed && since_ms !== undefined) this.#host.trimLag.note(this.#host.clock.wall_ms() - since_ms);
   }
 
   /** Whether durable positions are read from where they are kept. */

@@ -4,6 +4,7 @@ import type { LaneStatus, TaskStatus } from './messages.ts';
 import type { OpenSource } from './processor.ts';
 import type { PublisherDriver } from './publisher-driver.ts';
 import type { LaneTask, PublisherLayout } from './task.ts';
+import type { TrimLag } from './trim-lag.ts';
 
 export interface StatusParts {
   readonly tasks: readonly LaneTask[];
@@ -15,6 +16,7 @@ export interface StatusParts {
   readonly trouble: string | undefined;
   readonly inSync: boolean;
   readonly heap_bytes: number;
+  readonly trimLag: TrimLag;
 }
 
 export function statusOf(parts: StatusParts): LaneStatus {
@@ -32,6 +34,7 @@ export function statusOf(parts: StatusParts): LaneStatus {
       stateEntries: sum(tasks, (task) => sum(task.program.stores, (store) => store.size)),
       heap_bytes: parts.heap_bytes,
       longestPause_ms,
+      trimLag: parts.trimLag,
     },
     troubles: [parts.trouble, ...parts.sources.map(sourceTrouble), ...drivers.map((driver) => driver.trouble)].filter(
       (trouble) => trouble !== undefined,

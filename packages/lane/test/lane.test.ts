@@ -1,5 +1,7 @@
 // The lane's core on logs and sinks in memory: promotion, fences, limits, failures.
 import { asEpoch } from '@tandem/pair';
+import { trimLagBounds_ms } from '@tandem/lane';
+import { systemClock } from '../src/system-clock.ts';
 import { runningOutputs, silent } from './support/apps.ts';
 import type { World } from './support/memory-lane.ts';
 import { genesis, upTo, worldsOfThisFile } from './support/worlds.ts';
@@ -340,6 +342,30 @@ describe('a passive lane', () => {
     await lane.caughtUp();
     lane.post({ type: 'trim', publisher: 'memory', positions: { 'in/0': '7' } });
     expect((await lane.status()).tasks[0]).toMatchObject({ queued: { out: 6 }, published: { memory: '7' } });
+  });
+
+  it('counts how long before a trim the active had published what it lets go of', async () => {
+    const made = world();
+    made.feed(0, upTo(10));
+    const lane = made.start();
+    await lane.startAt();
+    await lane.caughtUp();
+    const trim = (position: string, since_ms?: number): void => {
+      lane.post({ type: 'trim', publisher: 'memory', positions: { 'in/0': position }, since_ms });
+    };
+    trim('7', systemClock.wall_ms() - 400);
+    // Nothing to let go of; nothing known of the time; the other node's clock is ahead.
+    trim('7', systemClock.wall_ms() - 400);
+    trim('8');
+    trim('9', systemClock.wall_ms() + 60_000);
+    const { counts, sum_ms } = (await lane.status()).metrics.trimLag;
+    const from = trimLagBounds_ms.indexOf(500);
+    expect(counts).toHaveLength(trimLagBounds_ms.length + 1);
+    expect(counts.map((count, index) => (index >= from ? 0 : count))).toEqual(
+      counts.map((_, at) => (at === 0 ? 1 : 0)),
+    );
+    expect(counts.slice(from).reduce((sum, count) => sum + count)).toBe(1);
+    expect(sum_ms).toBeGreaterThanOrEqual(400);
   });
 
   it('reads published positions from where they are durable, when told to follow', async () => {

@@ -75,3 +75,17 @@ it('are sent at once when they are flushed, and nothing twice', () => {
   clock.pass(100);
   expect(sent).toEqual([{ 'in/0': '3' }]);
 });
+
+it('say since when the first of them is known', () => {
+  const clock = new Hands();
+  const since: number[] = [];
+  const report = new PublishedReport(clock, (_, since_ms) => since.push(since_ms));
+  clock.pass(7);
+  report.add('in/0', asPosition(3));
+  clock.pass(2);
+  report.add('in/1', asPosition(4));
+  clock.pass(20);
+  report.add('in/0', asPosition(5));
+  clock.pass(20);
+  expect(since).toEqual([7, 29]);
+});
