@@ -3,7 +3,8 @@ import { until, waitFor } from '@tandem/harness';
 import type { Stack } from './stack.ts';
 import { SteadyRun } from './steady-run.ts';
 
-export const outages = ['zookeeper', 'kafka'] as const;
+/** `postgres`: the store of revisions. */
+export const outages = ['zookeeper', 'kafka', 'postgres'] as const;
 export type Outage = (typeof outages)[number];
 
 export interface OutageResult {
@@ -23,7 +24,9 @@ const aftermath_ms = 5000;
 
 export async function measureOutage(stack: Stack, outage: Outage, seconds: number): Promise<OutageResult> {
   const server = stack.server(outage);
-  const run = await SteadyRun.start(stack, { rate_per_s });
+  // Often enough that several revisions cannot be stored.
+  const settings = outage === 'postgres' ? { persistence: { interval: '5s' } } : {};
+  const run = await SteadyRun.start(stack, { rate_per_s, settings });
   const active = await run.pair.ready();
   await until({ limit_ms: 2000 }, () => undefined);
   const epoch = await epochOf(run, active);

@@ -1,13 +1,14 @@
 // The systems around the nodes: a PostgreSQL server with a fresh database for each run; and with `kafka` also a broker,
 // fresh topics, and ZooKeeper as the coordinator.
 import { randomBytes } from 'node:crypto';
-import { createDatabase, dropDatabase, startEmbedded, type EmbeddedServer } from '@tandem/embedded';
+import { createDatabase, dropDatabase, startEmbedded } from '@tandem/embedded';
 import { KafkaLogs, Pair, PostgresLogs, type LogAppender, type Logs, type PairOptions } from '@tandem/harness';
 import { startKafka, startZooKeeper } from '@tandem/stack';
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
+import { StoreServer } from './store-server.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const nodesFolder = path.join(root, '.tandem', 'bench-nodes');
@@ -27,7 +28,8 @@ export interface Server {
   start(): Promise<void>;
 }
 
-type Servers = Readonly<Partial<Record<'kafka' | 'zookeeper', Server>>>;
+export type ServerName = 'kafka' | 'zookeeper' | 'postgres';
+type Servers = Readonly<Partial<Record<ServerName, Server>>>;
 
 export class Stack {
   readonly url: string;
@@ -38,13 +40,13 @@ export class Stack {
   readonly #zookeeper: string | undefined;
   readonly #servers: Servers;
   readonly #name: string;
-  readonly #server: EmbeddedServer | undefined;
+  readonly #store: StoreServer | undefined;
   readonly #closing: (() => Promise<void>)[] = [];
 
   private constructor(
     parts: { url: string; systems: string; logs: Logs; zookeeper: string | undefined; servers: Servers },
     name: string,
-    server: EmbeddedServer | undefined,
+    store: StoreServer | undefined,
     progress: Progress,
   ) {
     this.url = parts.url;
@@ -54,7 +56,7 @@ export class Stack {
     this.progress = progress;
     this.#servers = parts.servers;
     this.#name = name;
-    this.#server = server;
+    this.#store = store;
     this.onClose(() => parts.logs.close());
   }
 
@@ -78,7 +80,11 @@ export class Stack {
     const systems = kind === 'kafka' ? [new PostgresLogs(url), logs] : [logs];
     const described = await Promise.all(systems.map((one) => one.describe()));
     if (kind === 'kafka') await systems[0]?.close();
-    const stack = new Stack({ url, systems: described.join(', '), logs, zookeeper, servers }, name, server, progress);
+    const store = server === undefined ? undefined : new StoreServer(server);
+    // Of a pair on PostgreSQL alone it is much more than the store; one that others use too is not ours to kill.
+    const killable = kind === 'kafka' && server?.reused === false ? { ...servers, postgres: store } : servers;
+    const parts = { url, systems: described.join(', '), logs, zookeeper, servers: killable };
+    const stack = new Stack(parts, name, store, progress);
     stack.onClose(stop);
     return stack;
   }
@@ -89,7 +95,7 @@ export class Stack {
   }
 
   /** @throws Error when this run has not started it. */
-  server(name: 'kafka' | 'zookeeper'): Server {
+  server(name: ServerName): Server {
     const server = this.#servers[name];
     if (server === undefined) {
       throw new Error(`${name} is not this run's own: use --stack kafka, without addresses in the environment`);
@@ -134,7 +140,7 @@ export class Stack {
   async close(): Promise<void> {
     for (const work of this.#closing.splice(0).reverse()) await work().catch(() => undefined);
     await dropDatabase(this.url, this.#name);
-    await this.#server?.stop();
+    await this.#store?.stop();
   }
 }
 
