@@ -82,8 +82,14 @@ export class Stack {
     if (kind === 'kafka') await systems[0]?.close();
     const store = server === undefined ? undefined : new StoreServer(server);
     // Of a pair on PostgreSQL alone it is much more than the store; one that others use too is not ours to kill.
-    const killable = kind === 'kafka' && server?.reused === false ? { ...servers, postgres: store } : servers;
-    const parts = { url, systems: described.join(', '), logs, zookeeper, servers: killable };
+    const isOurs = kind === 'kafka' && server?.reused === false;
+    const parts = {
+      url,
+      systems: described.join(', '),
+      logs,
+      zookeeper,
+      servers: { ...servers, ...(isOurs && store !== undefined && { postgres: store }) },
+    };
     const stack = new Stack(parts, name, store, progress);
     stack.onClose(stop);
     return stack;

@@ -2,8 +2,8 @@
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { asEpoch } from '@tandem/pair';
 import { createPostgresSnapshotStore } from '@tandem/postgres';
-import { FrameReader, frameType, readTaskBegin } from '@tandem/snapshot';
-import { appWhen, eventually, expectedOutputs, isLive, Stage } from './support/stage.ts';
+import { FrameReader, frameType, readEntries, readTaskBegin } from '@tandem/snapshot';
+import { appWhen, eventually, expectedOutputs, isInSync, isLive, Stage, type RunningNode } from './support/stage.ts';
 
 jest.setTimeout(60_000);
 
@@ -19,18 +19,32 @@ beforeAll(async () => {
 afterEach(() => stage.stopNodes());
 afterAll(() => stage.close());
 
-/** Takes the unpacked bytes in pieces, as from a network; @returns the position of its task. */
-function read(snapshot: Uint8Array): number {
+interface Contents {
+  /** Of its task. */
+  readonly position: number;
+  /** Of the app's store, by key. */
+  readonly totals: ReadonlyMap<string, unknown>;
+}
+
+/** Takes the unpacked bytes in pieces, as from a network. */
+function contents(snapshot: Uint8Array): Contents {
   const reader = new FrameReader('whole');
+  const totals = new Map<string, unknown>();
   let position: number | undefined;
   for (let at = 0; at < snapshot.length; at += 1_000) {
     for (const frame of reader.push(snapshot.subarray(at, at + 1_000))) {
       if (frame.type === frameType.taskBegin) position = Number(readTaskBegin(frame).position);
+      if (frame.type !== frameType.storeChunk) continue;
+      readEntries(frame.payload, ([key, value]) => totals.set(String(key), value));
     }
   }
   reader.finish();
   if (position === undefined) throw new Error('it holds no task');
-  return position;
+  return { position, totals };
+}
+
+function read(snapshot: Uint8Array): number {
+  return contents(snapshot).position;
 }
 
 it('is refused when cut off anywhere, and restores exactly the state of its position when whole', async () => {
@@ -113,4 +127,49 @@ it('is given up when the node ends before its first piece was asked for, and doe
   await stage.sql('COMMIT');
   await stopping;
   expect(node.end).toMatchObject({ blame: 'none' });
+});
+
+it('is the state of its position too when its node hands over, takes over or stores a revision meanwhile', async () => {
+  const name = 'moving';
+  const nodes = [await stage.start(name, 'a'), await stage.start(name, 'b')];
+  await appWhen(nodes[0] as RunningNode, isLive);
+  await appWhen(nodes[1] as RunningNode, isInSync);
+  let over = false;
+  const taken = nodes.map(() => [] as Buffer[]);
+  const repeat = async (work: () => Promise<unknown>): Promise<void> => {
+    while (!over) await work();
+  };
+  const background = nodes.flatMap((node, index) => [
+    repeat(async () => {
+      const { status, body } = await node.ask('GET', '/v1/apps/totals/snapshot');
+      if (status === 200) taken[index]?.push(body);
+    }),
+    // Only the active stores.
+    repeat(async () => {
+      const { status } = await node.ask('POST', '/v1/apps/totals/revisions');
+      if (status !== 200 && status !== 201) await new Promise((resolve) => setTimeout(resolve, 50));
+    }),
+  ]);
+  let fed = 0;
+  let handed = 0;
+  for (let round = 0; round < 6; round++) {
+    await stage.feed(name, fed, 300);
+    fed += 300;
+    const { status } = await (nodes[round % 2] as RunningNode).ask('POST', '/v1/pair/switchover');
+    if (status === 200) handed++;
+    await stage.outputCount(name, fed);
+  }
+  over = true;
+  await Promise.all(background);
+
+  expect(handed).toBeGreaterThanOrEqual(3);
+  expect(await stage.outputs(name)).toEqual(expectedOutputs(fed));
+  for (const snapshots of taken) {
+    expect(snapshots.length).toBeGreaterThan(3);
+    for (const packed of snapshots) {
+      const { position, totals } = contents(gunzipSync(packed));
+      const outputs = expectedOutputs(position).map((text) => JSON.parse(text) as { readonly id: string });
+      expect(totals).toEqual(new Map(outputs.map((total) => [total.id, total])));
+    }
+  }
 });
