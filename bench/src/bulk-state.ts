@@ -1,8 +1,8 @@
 // A large state in the making: about a kilobyte for each of many keys, through the app of bulk-app.ts.
 import { ArrivalClock, Generator, waitFor, type LogAppender, type Pair } from '@tandem/harness';
+import { bulk_bytes, bulkText } from './bulk-text.ts';
 import { partitions, type Stack } from './stack.ts';
 
-const bulk_bytes = 1000;
 export const limit_ms = 600_000;
 
 export interface BulkAnswer {
@@ -85,10 +85,4 @@ export function bulkPair(stack: Stack, nodes: readonly string[]): Promise<Pair> 
 /** Stores a revision now. */
 export async function storeRevision(pair: Pair, node: string): Promise<{ readonly size_bytes: number }> {
   return pair.post<{ size_bytes: number }>(node, '/v1/apps/bulk/revisions', limit_ms);
-}
-
-function bulkText(generator: Generator): string {
-  let text = '';
-  while (text.length < bulk_bytes) text += generator.next().toString(16).padStart(8, '0');
-  return text;
 }

@@ -1,6 +1,7 @@
 // npm run bench -- NAME ...: the last line is one JSON object, the line before it says what it was measured on.
 import { Command, CommanderError, Option } from 'commander';
 import { positive, whole } from '@tandem/harness';
+import { measureDigestCost } from './digest-cost.ts';
 import { measureFaults } from './faults.ts';
 import { measureLatency } from './latency.ts';
 import { describeMachine, describeSteal, processorTime } from './machine.ts';
@@ -27,7 +28,12 @@ function isWrong(result: object): boolean {
   );
 }
 
-async function measure(common: Common, work: (stack: Stack) => Promise<object>): Promise<void> {
+function measure(common: Common, work: (stack: Stack) => Promise<object>): Promise<void> {
+  return measureEach(common, async (fresh) => work(await fresh()));
+}
+
+/** `fresh` gives a stack anew, in place of the one before. */
+async function measureEach(common: Common, work: (fresh: () => Promise<Stack>) => Promise<object>): Promise<void> {
   const progress = (line: string) => {
     if (common.json !== true) process.stderr.write(`${line}\n`);
   };
@@ -36,15 +42,22 @@ async function measure(common: Common, work: (stack: Stack) => Promise<object>):
     process.exitCode = 2;
     return;
   }
-  const stack = await Stack.open(common.stack, common.client ?? 'native', progress);
+  let stack: Stack | undefined;
+  let systems = '';
+  const fresh = async (): Promise<Stack> => {
+    await stack?.close();
+    stack = await Stack.open(common.stack, common.client ?? 'native', progress);
+    ({ systems } = stack);
+    return stack;
+  };
   const before = await processorTime();
   try {
-    const result = await work(stack);
+    const result = await work(fresh);
     const steal = describeSteal(before, await processorTime());
-    process.stdout.write(`${describeMachine(stack.systems)}${steal}\n${JSON.stringify(result)}\n`);
+    process.stdout.write(`${describeMachine(systems)}${steal}\n${JSON.stringify(result)}\n`);
     if (isWrong(result)) process.exitCode = 1;
   } finally {
-    await stack.close();
+    await stack?.close();
   }
 }
 
@@ -138,6 +151,13 @@ function makeProgram(): Command {
             profile: options.profile === true,
           }),
         ),
+    );
+  add('digest-cost', 'throughput of W2 with and without digests, turn by turn')
+    .option('--rounds <n>', 'pairs of runs', whole(1, 1000), 6)
+    .option('--inputs <n>', 'of each run', whole(1, 100_000_000), 2_000_000)
+    .option('--digest-every <n>', 'positions between two digests', whole(1, 1_000_000_000), 8192)
+    .action((options: Common & { rounds: number; inputs: number; digestEvery: number }) =>
+      measureEach(options, (fresh) => measureDigestCost(fresh, options)),
     );
   add('snapshot', 'takes and restores a large state under 10,000 inputs/s')
     .option('--mb <n>', 'size of the state', whole(1, 10_000), 100)

@@ -10,7 +10,8 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { StoreServer } from './store-server.ts';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
+/** The checkout. */
+export const root = fileURLToPath(new URL('../..', import.meta.url));
 const nodesFolder = path.join(root, '.tandem', 'bench-nodes');
 export const partitions = 4;
 
