@@ -1,10 +1,9 @@
 // Memory that taking, storing, sending and restoring a snapshot of a large state needs beyond the state itself.
 import { execFile } from 'node:child_process';
-import path from 'node:path';
 import { promisify } from 'node:util';
 import { forgetMemoryPeak, memory_mb, memoryPeak_mb, pace, until, waitFor, type Pair } from '@tandem/harness';
 import { bulkPair, BulkState, limit_ms, storeRevision, type BulkAnswer } from './bulk-state.ts';
-import type { Stack } from './stack.ts';
+import { root, type Stack } from './stack.ts';
 
 /** Resident memory of a process, MB; `extra`: the peak beyond what was there before and the state that came. */
 interface Usage {
@@ -87,7 +86,7 @@ async function started(pair: Pair, node: string, heap_mb: number): Promise<Usage
 async function heapOf({ keys }: BulkState): Promise<number> {
   const args = ['--expose-gc', 'scripts/run.mjs', 'bench/src/state-size.ts', keys.toString()];
   const { stdout } = await promisify(execFile)(process.execPath, args, {
-    cwd: path.join(import.meta.dirname, '../..'),
+    cwd: root,
   });
   return Number(stdout);
 }

@@ -8,7 +8,11 @@ import { bulkText } from './bulk-text.ts';
 const collect = (globalThis as { gc?: () => void }).gc;
 if (collect === undefined) throw new Error('start it with --expose-gc');
 
-const nowhere: OutputCollector = { emit: () => undefined, emitWithInputKey: () => undefined };
+const nowhere: OutputCollector = {
+  emit: () => undefined,
+  emitWithInputKey: () => undefined,
+  undoInput: () => undefined,
+};
 /** As many as tasks: what they share is little. */
 const partitions = 4;
 const topology = compileApp(bulk);
