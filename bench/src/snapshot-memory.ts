@@ -27,7 +27,7 @@ export interface SnapshotMemoryResult {
 }
 
 const rate_per_s = 1000;
-const settle_ms = 15_000;
+const settle_ms = 5_000;
 
 export async function measureSnapshotMemory(stack: Stack, mb: number): Promise<SnapshotMemoryResult> {
   const state = await BulkState.write(stack, mb);
