@@ -2,7 +2,8 @@
 const path = require('node:path');
 const { default: TestRunner } = require('jest-runner');
 
-const quickest = ['step', 'golden', 'queue', 'table', 'output-hash'].map((name) => `${name}.test.ts`);
+const quickest = ['step', 'apps', 'epochs', 'claiming', 'handover', 'chunks', 'queue-rules', 'vocabulary', 'initial-state', 'golden', 'queue', 'table', 'output-hash']
+  .map((name) => `${name}.test.ts`); // prettier-ignore
 
 function rank({ path: file }) {
   const at = quickest.indexOf(path.basename(file));
