@@ -1,13 +1,13 @@
-// Runs the test files for one mutant, the quickest first, and none after one that noticed it.
+// Runs the test files for one mutant, those that take long last, and none after one that noticed it. The words that all
+// others need while they are loaded come first.
 const path = require('node:path');
 const { default: TestRunner } = require('jest-runner');
 
-const quickest = ['step', 'apps', 'epochs', 'claiming', 'handover', 'chunks', 'queue-rules', 'vocabulary', 'initial-state', 'golden', 'queue', 'table', 'output-hash']
-  .map((name) => `${name}.test.ts`); // prettier-ignore
+const last = ['golden', 'queue', 'table', 'output-hash'];
 
-function rank({ path: file }) {
-  const at = quickest.indexOf(path.basename(file));
-  return at === -1 ? quickest.length : at;
+function rank(test) {
+  const name = path.basename(test.path, '.test.ts');
+  return name === 'vocabulary' ? -2 : last.indexOf(name);
 }
 
 module.exports = class extends TestRunner {

@@ -1,5 +1,5 @@
 // Each app by itself: its state, its publishers, and words that come too late to mean anything.
-import { asEpoch, ProtocolViolation, step, type AppState, type PairEvent } from '@tandem/pair';
+import { asEpoch, ProtocolViolation, step, type AppState, type PairSettings } from '@tandem/pair';
 import {
   activeScene,
   app,
@@ -178,6 +178,21 @@ describe('the state of an app', () => {
     expect(scene.passes(1)).toEqual([fromStore]);
   });
 
+  it('is not asked for again while an active that cannot be reached has not answered', () => {
+    const scene = new Scene();
+    scene.happens(otherActive);
+    expect(scene.passes(5000)).toEqual([]);
+  });
+
+  it('is judged by nobody, and taken from the store, as long as this node holds its epoch', () => {
+    const scene = activeScene([app, 'alerts']);
+    // Whether the epoch is still held, the answer to its own claim says.
+    scene.happens(ownSessionLost, { type: 'view-changed', view: view(3, third) });
+    expectNothing(scene, { type: 'app-unverified', app, reason: 'nothing to compare' }, diverged);
+    scene.happens(failed);
+    expect(scene.happens(described)).toEqual([fromStore]);
+  });
+
   it('of an app that nobody has begun is asked for only where somebody is active', () => {
     const scene = new Scene([app, 'alerts']);
     scene.happens({ type: 'view-changed', view: view(1, undefined) }, { type: 'coordinator-lost' }, unborn);
@@ -269,6 +284,7 @@ describe('the publishers of an app', () => {
   it('of an app that is closed say nothing that counts', () => {
     const scene = activeScene([app, 'alerts']);
     scene.happens(failed);
+    expect(stateOf(scene)).toMatchObject({ output: 'closed', livePublishers: [] });
     expectNothing(scene, live(publisher), verifyPlease(2, 2), fencedBy3);
   });
 
@@ -302,7 +318,15 @@ describe('a verification', () => {
       { type: 'verified', app, publisher, lane: 0, epoch: 2 },
     ]);
     expectNothing(scene, verifyAnswered(2, 'current', 1));
+    expect(Object.keys(scene.state.verifications)).toHaveLength(2);
     expect(only(scene.happens({ ...verifyPlease(2, 1, 1) }), 'verify')).toEqual([]);
+  });
+
+  it('of an older epoch says nothing about one that is under way', () => {
+    const scene = activeScene();
+    scene.happens(verifyPlease(2, 1), ownSessionLost, { type: 'claim-won', epoch: asEpoch(3) }, verifyPlease(3, 2));
+    expectNothing(scene, verifyAnswered(2, 'superseded', 1), verifyAnswered(2, 'current', 1));
+    expect(types(scene.happens(verifyAnswered(3, 'current', 2)))).toEqual(['verified']);
   });
 
   it('that nobody answered is repeated, with what the newest opening found', () => {
@@ -365,14 +389,13 @@ describe('a promotion', () => {
 
 describe('a step', () => {
   it('does not take a mistake in the code for a violation', () => {
-    const event: PairEvent = {
-      type: 'view-changed',
-      at_ms: 100,
-      get view(): never {
+    const broken: PairSettings = {
+      ...settings,
+      get sessionTimeout_ms(): never {
         throw new TypeError('a mistake');
       },
     };
-    expect(() => step(new Scene().state, event, settings)).toThrow(TypeError);
+    expect(() => step(passiveScene().state, { ...vacant, at_ms: 100 }, broken)).toThrow(TypeError);
   });
 
   it('says what violated the protocol, and keeps the cause', () => {

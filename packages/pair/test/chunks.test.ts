@@ -62,19 +62,19 @@ function startOf(queue: OutputQueue): number | undefined {
 describe('a chunk', () => {
   it('may hold outputs without anything in them', () => {
     const queue = emptyQueue();
-    add(queue, { key: null, value: null });
     add(queue, { key: '', value: '', headers: [] });
+    add(queue, { key: null, value: null });
     const restored = emptyQueue();
     for (const each of chunksOf(queue)) restored.restoreChunk(each);
     restored.restoreEnd(queue.head, queue.end);
     expect([restored.count, restored.size_bytes, restored.depth(2)]).toEqual([2, 2 * record.body_bytes + 4, 2]);
     const cursor = restored.slice({ outputs: 2, size_bytes: Infinity })?.cursor();
     expect(cursor?.next()).toBe(true);
-    expect(cursor).toMatchObject({ keyEnd: -1, valueEnd: -1 });
-    expect(cursor?.headers()).toBeUndefined();
-    expect(cursor?.next()).toBe(true);
     expect(cursor).toMatchObject({ keyStart: cursor?.keyEnd, valueStart: cursor?.valueEnd });
     expect(cursor?.headers()).toEqual([]);
+    expect(cursor?.next()).toBe(true);
+    expect(cursor).toMatchObject({ keyEnd: -1, valueEnd: -1 });
+    expect(cursor?.headers()).toBeUndefined();
   });
 
   it.each<[string, Edit, number]>([

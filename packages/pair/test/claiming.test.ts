@@ -1,6 +1,7 @@
 // Grounds for a claim: whose word counts, for how long, and what does not count.
 import { asEpoch } from '@tandem/pair';
 import {
+  activeScene,
   app,
   isGone,
   linkClosed,
@@ -36,7 +37,7 @@ describe('the link', () => {
     expect(scene.happens({ type: 'link-opened', peer: other.incarnation, epoch: asEpoch(1) })).toEqual([
       { type: 'restore', app: 'alerts', from: { kind: 'peer', peer: other } },
     ]);
-    expect(scene.state.apps[app]).toEqual(before[app]);
+    expect(scene.state.apps[app]?.retryAt_ms).toBeUndefined();
   });
 
   it('takes what the peer said with it when it closes, or another one opens', () => {
@@ -92,8 +93,18 @@ describe('a probe', () => {
     expect(types(inTime.happens(back))).toEqual(['claim']);
     const late = passiveScene();
     late.happens(linkClosed, lost, isGone);
-    expect(types(late.passes(1000))).toEqual(['probe']);
-    expect(types(late.happens(back))).toEqual([]);
+    late.at_ms += 1000;
+    expect(types(late.happens(back))).toEqual(['probe']);
+  });
+
+  it('is no ground for a claim from somebody else, who is active by now', () => {
+    const scene = passiveScene();
+    scene.happens(linkClosed, lost, isGone, { type: 'view-changed', view: view(2, third) });
+    expect(scene.happens(back)).toEqual([]);
+  });
+
+  it('is not thought of once the claim has been won', () => {
+    expect(activeScene().state.wakeAt_ms).toBeUndefined();
   });
 
   it('is no ground for a second claim in the same epoch, before the interval is over', () => {

@@ -116,6 +116,13 @@ describe('it is another one', () => {
   });
 });
 
+test('it is the same on every machine and in every version, as both nodes compare it and snapshots keep it', () => {
+  const output: Output = { sink: 1, partition: 2, timestamp_ms: 3, key: 'k', value: 'value', headers: ['n', 'h'] };
+  expect(
+    hashOf([[output], [], [output, { ...output, value: 'vvvvvv' }, { ...output, value: 'vvvv', key: null }]]),
+  ).toBe(-1552766287);
+});
+
 test('positions beyond 32 bits count whole', () => {
   const value: Output = { sink: 0, partition: 0, timestamp_ms: 0, key: null, value: 'v', headers: undefined };
   const hashes = [5, 2 ** 32 + 5, 2 ** 33 + 5].map((position) => {
