@@ -220,7 +220,37 @@ describe('memory', () => {
   it('is kept for that up to four segments, the one in use not counted', () => {
     const queue = queueAt(0);
     const before = new Set(fill(queue, 8));
-    expect(fill(queue, 8).filter((memory) => before.has(memory))).toHaveLength(5);
+    const second = fill(queue, 8);
+    expect(second.filter((memory) => before.has(memory))).toHaveLength(5);
+    expect(fill(queue, 8).filter((memory) => second.includes(memory))).toHaveLength(5);
+  });
+
+  it('is not used again for an output that is too large for it', () => {
+    const queue = queueAt(0);
+    fill(queue, 4);
+    append(queue, Buffer.alloc(300_000, 'z'));
+    queue.endInput(queue.end);
+    expect(valuesOf(queue)).toEqual(['z'.repeat(300_000)]);
+  });
+
+  it('is filled up before more of it is taken', () => {
+    const queue = queueAt(0);
+    const full = 16 * 1024;
+    input(queue);
+    // Were each of its characters of three bytes, it would not fit.
+    append(queue, 'b'.repeat(10_000));
+    queue.endInput(queue.end);
+    append(queue, Buffer.alloc(full - 38 - 10_000 - 2 * own_bytes));
+    queue.endInput(queue.end);
+    const { segment } = sliceOf(queue).first;
+    expect([segment.used, segment.bytes.length, segment.next]).toEqual([full, full, undefined]);
+    const restored = queueAt(0);
+    queue.cut().drain((chunk) => {
+      restored.restoreChunk(chunk);
+      return true;
+    });
+    restored.restoreEnd(queue.head, queue.end);
+    expect(sliceOf(restored).first.segment.used).toBe(full);
   });
 
   it('that is read by a cut is left alone (S4)', () => {
