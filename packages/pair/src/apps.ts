@@ -1,17 +1,7 @@
 // Each app by itself (S10): getting its state, opening its publishers, verifying the openings.
 import type { AppState, PairEvent, VerificationState } from './protocol.ts';
 import { demote } from './handover.ts';
-import {
-  appOf,
-  changeApp,
-  eachApp,
-  epochOf,
-  isVouchedFor,
-  otherActive,
-  publishingEpoch,
-  violated,
-  type Turn,
-} from './turn.ts';
+import { appOf, changeApp, eachApp, epochOf, isVouchedFor, otherActive, violated, type Turn } from './turn.ts';
 import type { AppName, Epoch, PublisherName } from './vocabulary.ts';
 
 type Event<Type extends PairEvent['type']> = Extract<PairEvent, { type: Type }>;
@@ -81,7 +71,6 @@ export function onAppLag(turn: Turn, event: Event<'app-lag'>): void {
 }
 
 export function onAppFailed(turn: Turn, event: Event<'app-failed'>): void {
-  appOf(turn, event.app);
   changeApp(turn, event.app, {
     condition: 'failed',
     output: 'closed',
@@ -167,7 +156,7 @@ export function onPublisherLive(turn: Turn, event: Event<'publisher-live'>): voi
 
 export function onPublisherSuperseded(turn: Turn, event: Event<'publisher-superseded'>): void {
   const { output } = appOf(turn, event.app);
-  const epoch = publishingEpoch(turn);
+  const epoch = turn.pair.held;
   if (epoch === undefined || output === 'closed') return;
   // It may speak of an opening in an epoch before this one.
   if (event.byEpoch !== undefined && event.byEpoch <= epoch) return;
@@ -191,7 +180,7 @@ export function openAgain(turn: Turn, epoch: Epoch): void {
 
 /** Opens each app that can be vouched for (S8) and whose publishers are closed. None waits for another (S10). */
 export function openWhatCanBe(turn: Turn): void {
-  const epoch = publishingEpoch(turn);
+  const epoch = turn.pair.held;
   if (epoch === undefined) return;
   for (const [name, app] of eachApp(turn)) {
     if (app.output === 'closed' && isVouchedFor(app)) open(turn, name, epoch);
@@ -222,7 +211,7 @@ export function restoreWhatCanBe(turn: Turn): void {
 /** Who holds the epoch lets unborn apps begin; everybody else asks again until the active has done so. */
 function bear(turn: Turn, name: AppName, due: boolean): void {
   const { askedFrom, askedInEpoch } = appOf(turn, name);
-  const epoch = publishingEpoch(turn);
+  const epoch = turn.pair.held;
   if (epoch === undefined) {
     if (due && otherActive(turn.pair) !== undefined) restore(turn, name);
     return;
@@ -272,5 +261,5 @@ function restoreSource(turn: Turn): 'peer' | 'store' {
 function isOfThisEpoch(turn: Turn, event: { readonly app: AppName; readonly epoch: Epoch }): boolean {
   const { output } = appOf(turn, event.app);
   if (event.epoch > epochOf(turn.pair.view)) violated(`epoch ${event.epoch} was never held by anybody`);
-  return event.epoch === publishingEpoch(turn) && (output === 'opening' || output === 'live');
+  return event.epoch === turn.pair.held && (output === 'opening' || output === 'live');
 }

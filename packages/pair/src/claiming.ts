@@ -1,6 +1,7 @@
 // When a node claims the next epoch: never on lag, always on a ground that can be told in one sentence.
 import type { PairEvent, ProbeState } from './protocol.ts';
 import { changeApp, eachApp, epochOf, isVouchedFor, otherActive, type Turn } from './turn.ts';
+import type { Incarnation, Member } from './vocabulary.ts';
 
 type Event<Type extends PairEvent['type']> = Extract<PairEvent, { type: Type }>;
 
@@ -56,8 +57,7 @@ export function onInvited(turn: Turn, event: Event<'invited'>): void {
 /** The active lost its session, yet runs: it claims again before anybody else does. */
 export function reclaim(turn: Turn): void {
   const { pair } = turn;
-  if (pair.held === undefined || pair.view === undefined || pair.view.active !== undefined) return;
-  if (pair.view.epoch !== pair.held || !mayClaim(turn)) return;
+  if (pair.held === undefined || pair.view?.active !== undefined || !mayClaim(turn)) return;
   claim(turn, 'its session with the coordinator was lost');
 }
 
@@ -80,8 +80,8 @@ export function claimWhenDue(turn: Turn): void {
 /** Asks whether the active's process is gone, where its link has closed and a claim could follow. */
 export function probeWhenDue(turn: Turn): void {
   const { pair, at_ms, settings } = turn;
-  const active = otherActive(pair);
-  if (active === undefined || !isCandidate(turn) || !hasVouchedApp(turn) || !wasLinkedInThisEpoch(turn)) return;
+  const active = lostActive(turn);
+  if (active === undefined || !isCandidate(turn) || !hasVouchedApp(turn)) return;
   if (at_ms < probeClaimAllowedAt_ms(turn)) return;
   const before = pair.probe;
   if (before !== undefined && at_ms < probeAgainAt_ms(turn, before)) return;
@@ -96,9 +96,13 @@ export function claimTimes_ms(turn: Turn): readonly (number | undefined)[] {
   const { pair, settings } = turn;
   const headStart_ms =
     pair.candidateSince_ms === undefined ? undefined : pair.candidateSince_ms + settings.headStart_ms;
-  const probe_ms = wasLinkedInThisEpoch(turn)
-    ? Math.max(probeClaimAllowedAt_ms(turn), pair.probe?.outcome === 'unknown' ? probeAgainAt_ms(turn, pair.probe) : 0)
-    : undefined;
+  const probe_ms =
+    lostActive(turn) === undefined
+      ? undefined
+      : Math.max(
+          probeClaimAllowedAt_ms(turn),
+          pair.probe?.outcome === 'unknown' ? probeAgainAt_ms(turn, pair.probe) : 0,
+        );
   return [headStart_ms, pair.claimNotBefore_ms, probe_ms, leftToLastActiveUntil_ms(turn)];
 }
 
@@ -109,8 +113,8 @@ function claim(turn: Turn, why: string): void {
 }
 
 function isCandidate(turn: Turn): boolean {
-  const { role, stopping, held } = turn.pair;
-  return !stopping && held === undefined && (role === 'joining' || role === 'syncing' || role === 'passive');
+  const { role } = turn.pair;
+  return role === 'joining' || role === 'syncing' || role === 'passive';
 }
 
 function mayClaim(turn: Turn): boolean {
@@ -120,7 +124,7 @@ function mayClaim(turn: Turn): boolean {
 
 function groundFor(turn: Turn): Ground | undefined {
   const { pair, at_ms } = turn;
-  const { view, invitation } = pair;
+  const { view } = pair;
   if (view === undefined) return undefined;
   const active = view.active;
   if (active === undefined) {
@@ -134,12 +138,12 @@ function groundFor(turn: Turn): Ground | undefined {
     };
   }
   if (!hasVouchedApp(turn)) return undefined;
-  if (isInvited(turn) && invitation?.by === active.incarnation) {
+  if (invitedBy(turn) === active.incarnation) {
     return { kind: 'invited', why: `${active.node} hands over` };
   }
   const { probe } = pair;
-  const isGone = probe?.outcome === 'gone' && probe.peer === active.incarnation && isFresh(turn, probe.at_ms);
-  if (isGone && wasLinkedInThisEpoch(turn) && at_ms >= probeClaimAllowedAt_ms(turn)) {
+  const isGone = probe?.outcome === 'gone' && isFresh(turn, probe.at_ms);
+  if (isGone && lostActive(turn) !== undefined && at_ms >= probeClaimAllowedAt_ms(turn)) {
     return { kind: 'gone', why: `the link to ${active.node} closed and its process is gone` };
   }
   return undefined;
@@ -152,7 +156,7 @@ function groundFor(turn: Turn): Ground | undefined {
 function isLeftToLastActive(turn: Turn): boolean {
   const { link, lastActive } = turn.pair;
   const isLinked = link?.open === true && link.peer === lastActive?.incarnation;
-  return isLinked && !isInvited(turn) && turn.at_ms < leftToLastActiveUntil_ms(turn);
+  return isLinked && invitedBy(turn) === undefined && turn.at_ms < leftToLastActiveUntil_ms(turn);
 }
 
 function leftToLastActiveUntil_ms(turn: Turn): number {
@@ -160,15 +164,20 @@ function leftToLastActiveUntil_ms(turn: Turn): number {
   return vacantSince_ms === undefined ? 0 : vacantSince_ms + turn.settings.sessionTimeout_ms;
 }
 
-function isInvited(turn: Turn): boolean {
-  const { invitation, view } = turn.pair;
-  return invitation !== undefined && invitation.epoch === view?.epoch && turn.at_ms < invitation.until_ms;
+/** Who invites this node to claim, in this epoch and within the limit. */
+function invitedBy({ pair, at_ms }: Turn): Incarnation | undefined {
+  const { invitation } = pair;
+  if (invitation === undefined || invitation.epoch !== epochOf(pair.view) || at_ms >= invitation.until_ms)
+    return undefined;
+  return invitation.by;
 }
 
-/** Only against an incarnation that this node was linked to in this epoch, and is not any more. */
-function wasLinkedInThisEpoch(turn: Turn): boolean {
-  const { link, view } = turn.pair;
-  return link?.open === false && link.peer === view?.active?.incarnation && link.epoch === view.epoch;
+/** The active, where this node was linked to that very incarnation in this epoch and is not any more. */
+function lostActive({ pair }: Turn): Member | undefined {
+  const { link, view } = pair;
+  const active = otherActive(pair);
+  const isLost = link?.open === false && link.peer === active?.incarnation && link.epoch === view?.epoch;
+  return isLost ? active : undefined;
 }
 
 /** A path that answers for a live process as if it were gone costs one takeover, not one after the other. */

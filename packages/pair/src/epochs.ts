@@ -1,6 +1,7 @@
 // Views and claims: which epoch is current, who holds it, and what becomes of this node's own claim (S1).
 import { openAgain } from './apps.ts';
 import { demote } from './handover.ts';
+import type { ClaimState } from './protocol.ts';
 import { epochOf, changeRole, violated, type Turn } from './turn.ts';
 import type { Epoch, View } from './vocabulary.ts';
 
@@ -18,7 +19,7 @@ export function onView(turn: Turn, view: View): void {
   // The answer to a claim under way says more than a view that may have been taken before it.
   if (pair.claim?.phase === 'asked') return;
   if (pair.claim?.phase === 'unknown') {
-    if (epochOf(view) === epochOf({ ...view, epoch: pair.claim.expected })) waitBeforeClaiming(turn);
+    if (epochOf(view) === (pair.claim.expected ?? 0)) waitBeforeClaiming(turn);
     pair.claim = undefined;
   }
   settleEpoch(turn);
@@ -26,25 +27,23 @@ export function onView(turn: Turn, view: View): void {
 
 export function onClaimWon(turn: Turn, epoch: Epoch): void {
   const { pair } = turn;
-  const claim = pair.claim;
-  if (claim?.phase !== 'asked') return violated('nothing was claimed');
+  const claim = claimAnswered(turn);
   if (epoch !== (claim.expected ?? 0) + 1) violated(`S1: epoch ${epoch} was won after ${claim.expected ?? 'none'}`);
   pair.claim = undefined;
   // The view may have gone further already: then the epoch is lost as soon as it was won.
   if (epochOf(pair.view) < epoch) {
-    pair.view = { epoch, active: turn.settings.self, members: pair.view?.members ?? [] };
+    pair.view = { members: [], ...pair.view, epoch, active: turn.settings.self };
     pair.lastActive = turn.settings.self;
     pair.vacantSince_ms = undefined;
     keepLinkEpoch(turn);
   }
-  if (epochOf(pair.view) === epoch && pair.held !== epoch) hold(turn, epoch, claim.why);
+  if (epochOf(pair.view) === epoch) hold(turn, epoch, claim.why);
   settleEpoch(turn);
 }
 
 export function onClaimLost(turn: Turn, view: View): void {
   const { pair } = turn;
-  const claim = pair.claim;
-  if (claim?.phase !== 'asked') return violated('nothing was claimed');
+  const claim = claimAnswered(turn);
   pair.claim = undefined;
   if (epochOf(view) === (claim.expected ?? 0)) waitBeforeClaiming(turn);
   onView(turn, view);
@@ -52,12 +51,14 @@ export function onClaimLost(turn: Turn, view: View): void {
   settleEpoch(turn);
 }
 
+function claimAnswered(turn: Turn): ClaimState {
+  const { claim } = turn.pair;
+  return claim?.phase === 'asked' ? claim : violated('nothing was claimed');
+}
+
 /** The claim may have taken place: an unknown outcome is not a lost claim. Reading the view decides. */
 export function onClaimUnknown(turn: Turn): void {
-  const { pair } = turn;
-  const claim = pair.claim;
-  if (claim?.phase !== 'asked') return violated('nothing was claimed');
-  pair.claim = { ...claim, phase: 'unknown' };
+  turn.pair.claim = { ...claimAnswered(turn), phase: 'unknown' };
 }
 
 /**
@@ -128,9 +129,6 @@ function waitBeforeClaiming(turn: Turn): void {
 /** A link outlives an active's new epoch when the active stays the same process. */
 function keepLinkEpoch(turn: Turn): void {
   const { link, view } = turn.pair;
-  if (link?.open !== true || view?.epoch === undefined || view.epoch === link.epoch) return;
-  const active = view.active?.incarnation;
-  if (active === link.peer || active === turn.pair.self.incarnation) {
-    turn.pair.link = { ...link, epoch: view.epoch };
-  }
+  if (link?.open !== true || view?.epoch === undefined || view.active?.incarnation !== link.peer) return;
+  turn.pair.link = { ...link, epoch: view.epoch };
 }

@@ -8,7 +8,7 @@ type Event<Type extends PairEvent['type']> = Extract<PairEvent, { type: Type }>;
 /** Closes every publisher of the epoch. State is kept: it is right whoever publishes. */
 export function demote(turn: Turn, why: string): void {
   const { pair } = turn;
-  if (pair.held !== undefined) pair.givenUp = pair.held;
+  pair.givenUp = pair.held;
   pair.held = undefined;
   pair.verifications = {};
   changeRole(turn, 'demoting', why);
@@ -69,7 +69,7 @@ export function onSwitchoverRequested(turn: Turn, event: Event<'switchover-reque
 /** An app that failed here for good is offered to a peer that has it, once, unless others would suffer (S10). */
 export function offerFailedApps(turn: Turn): void {
   const { pair } = turn;
-  if (pair.role !== 'active' || pair.stopping || pair.switchover !== undefined) return;
+  if (pair.switchover !== undefined) return;
   const failed = eachApp(turn).filter(([name, app]) => app.handOver && pair.peerInSync.includes(name));
   if (failed.length === 0) return;
   const peer = successor(turn);
@@ -84,10 +84,10 @@ export function settleSwitchover(turn: Turn): void {
   const { switchover, view } = pair;
   if (switchover === undefined) return;
   const holder = view?.active;
-  if (epochOf(view) > switchover.epoch && holder?.incarnation === switchover.peer) {
-    answer(turn, 'done', `${holder.node} holds epoch ${epochOf(view)}`);
-  } else if (epochOf(view) > switchover.epoch && holder !== undefined) {
-    answer(turn, 'refused', `${holder.node} holds epoch ${epochOf(view)} and was not the one invited`);
+  if (epochOf(view) > switchover.epoch && holder !== undefined) {
+    const held = `${holder.node} holds epoch ${epochOf(view)}`;
+    if (holder.incarnation === switchover.peer) answer(turn, 'done', held);
+    else answer(turn, 'refused', `${held} and was not the one invited`);
   } else if (at_ms >= switchover.until_ms) {
     answer(turn, 'expired', `no claim within ${turn.settings.switchoverLimit_ms} ms; nothing has changed`);
     if (pair.stopping && pair.held !== undefined) demote(turn, 'it was asked to stop, and the successor did not claim');

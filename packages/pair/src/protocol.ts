@@ -323,7 +323,7 @@ export interface PairState {
   readonly view: View | undefined;
   /** Whether the coordinator has confirmed anything lately. */
   readonly coordinator: 'reachable' | 'lost';
-  /** The epoch this node holds or is promoting to; undefined when it holds none. */
+  /** The epoch in which this node may publish: active in it or promoting to it. None while it is leaving one. */
   readonly held: Epoch | undefined;
   /** The last epoch that this node held and left by itself. */
   readonly givenUp: Epoch | undefined;

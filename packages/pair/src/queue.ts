@@ -246,8 +246,8 @@ export class OutputQueue {
     const mark: Mark = { ...first };
     let count = 0;
     let size = 0;
-    let whole = { count: 0, size_bytes: 0, to: this.endPosition };
-    let input = -1;
+    let whole: { readonly count: number; readonly size_bytes: number; readonly to: Position } | undefined;
+    let input: number | undefined;
     for (let left = this.count_ - this.inputCount; left > 0; left--) {
       while (mark.offset === mark.segment.used) {
         mark.segment = this.after(mark.segment);
@@ -256,13 +256,11 @@ export class OutputQueue {
       const { view } = mark.segment;
       const position = view.getFloat64(mark.offset + recordLayout.position, true);
       if (position !== input) {
-        if (count > 0) {
-          whole = { count, size_bytes: size, to: asPosition(input + 1) };
-        }
+        if (input !== undefined) whole = { count, size_bytes: size, to: asPosition(input + 1) };
         input = position;
       }
       const record = view.getUint32(mark.offset + recordLayout.size, true);
-      if (whole.count > 0 && (count + 1 > limit.outputs || size + record > limit.size_bytes)) {
+      if (whole !== undefined && (count + 1 > limit.outputs || size + record > limit.size_bytes)) {
         return this.sliceOf(first, whole);
       }
       count += 1;
@@ -366,7 +364,7 @@ export class OutputQueue {
 
   /** The tail is too short for the most that the value may take: looks closer, then takes a new segment. */
   private segmentFor(fixed: number, value: string | Uint8Array | null): Segment {
-    const valueSize = value === null ? 0 : typeof value === 'string' ? Buffer.byteLength(value) : value.length;
+    const valueSize = value === null ? 0 : Buffer.byteLength(value);
     const { tail } = this;
     if (tail !== undefined && tail.bytes.length - tail.used >= fixed + valueSize) return tail;
     return this.addSegment(fixed + valueSize);

@@ -146,9 +146,8 @@ function settleRole(turn: Turn): void {
     if (all.some(([, app]) => app.output === 'live')) changeRole(turn, 'active', 'the first app is live');
     else if (!isToCome) changeRole(turn, 'active', 'there is no app to open');
   }
-  if (pair.role === 'joining' && otherActive(pair) !== undefined) {
-    changeRole(turn, 'syncing', `${otherActive(pair)?.node ?? 'another node'} is active`);
-  }
+  const active = otherActive(pair);
+  if (pair.role === 'joining' && active !== undefined) changeRole(turn, 'syncing', `${active.node} is active`);
   if (pair.role === 'syncing' && all.every(([, app]) => isSettled(app))) {
     changeRole(turn, 'passive', 'every app is settled');
   }
@@ -164,6 +163,6 @@ function nextWake_ms(turn: Turn): number | undefined {
     apps.answerExpectedUntil_ms(turn),
     pair.switchover?.until_ms,
   ];
-  const ahead_ms = times_ms.filter((time_ms) => time_ms !== undefined && time_ms > at_ms && time_ms < Infinity);
-  return ahead_ms.length === 0 ? undefined : Math.min(...(ahead_ms as number[]));
+  const next_ms = Math.min(...times_ms.map((time_ms = 0) => (time_ms > at_ms ? time_ms : Infinity)));
+  return next_ms === Infinity ? undefined : next_ms;
 }

@@ -1,7 +1,7 @@
 // One turn of the role machine: the state as it is being changed, the effects so far, and the words that rules are written in.
 import type { AppState, PairEffect, PairSettings, PairState, Role } from './protocol.ts';
 import { ProtocolViolation } from './violation.ts';
-import type { AppName, Epoch, Member, View } from './vocabulary.ts';
+import type { AppName, Member, View } from './vocabulary.ts';
 
 /** A copy that this turn may change; what it refers to is replaced, never changed. */
 type Draft = { -readonly [Field in keyof PairState]: PairState[Field] };
@@ -58,9 +58,4 @@ export function epochOf(view: View | undefined): number {
 export function otherActive(pair: Pick<PairState, 'view' | 'self'>): Member | undefined {
   const active = pair.view?.active;
   return active === undefined || active.node === pair.self.node ? undefined : active;
-}
-
-/** The epoch in which this node may publish: none while it is leaving it. */
-export function publishingEpoch(turn: Turn): Epoch | undefined {
-  return turn.pair.role === 'promoting' || turn.pair.role === 'active' ? turn.pair.held : undefined;
 }

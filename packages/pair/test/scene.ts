@@ -104,3 +104,37 @@ export function activeScene(apps: readonly string[] = [app], changed: Partial<Pa
   );
   return scene;
 }
+
+export function types(effects: readonly PairEffect[]): string[] {
+  return effects.map((effect) => effect.type);
+}
+
+/** The effects of this type. */
+export function only<Type extends PairEffect['type']>(effects: readonly PairEffect[], type: Type) {
+  return effects.filter((effect): effect is Extract<PairEffect, { type: Type }> => effect.type === type);
+}
+
+/** The link to b. */
+export const linkClosed: SceneEvent = { type: 'link-closed', peer: other.incarnation, how: 'closed' };
+export const isGone: SceneEvent = { type: 'probe-answered', peer: other.incarnation, outcome: 'gone' };
+/** b is not active any more, and nobody else is. */
+export const vacant: SceneEvent = { type: 'view-changed', view: view(1, undefined) };
+
+export function verifyPlease(epoch: number, storedEpoch: number | undefined, lane = 0): SceneEvent {
+  const stored = storedEpoch === undefined ? undefined : asEpoch(storedEpoch);
+  return { type: 'verify-please', app, publisher, lane, epoch: asEpoch(epoch), storedEpoch: stored };
+}
+
+export function verifyAnswered(
+  epoch: number,
+  outcome: 'current' | 'superseded' | 'unanswered',
+  storedEpoch?: number,
+): SceneEvent {
+  const stored = storedEpoch === undefined ? undefined : asEpoch(storedEpoch);
+  return { type: 'verify-answered', app, publisher, lane: 0, epoch: asEpoch(epoch), storedEpoch: stored, outcome };
+}
+
+/** How switchover requests were answered. */
+export function answers(effects: readonly PairEffect[]): readonly string[] {
+  return only(effects, 'answer-switchover').map(({ outcome, detail }) => `${outcome}: ${detail}`);
+}

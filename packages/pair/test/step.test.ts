@@ -2,42 +2,24 @@
 import { asEpoch, type PairEffect } from '@tandem/pair';
 import {
   activeScene,
+  answers,
   app,
+  isGone,
+  linkClosed,
+  only,
   other,
   passiveScene,
   publisher,
   Scene,
   self,
   third,
+  types,
+  vacant,
+  verifyAnswered,
+  verifyPlease,
   view,
   type SceneEvent,
 } from './scene.ts';
-
-function types(effects: readonly PairEffect[]): string[] {
-  return effects.map((effect) => effect.type);
-}
-
-function only<Type extends PairEffect['type']>(effects: readonly PairEffect[], type: Type) {
-  return effects.filter((effect): effect is Extract<PairEffect, { type: Type }> => effect.type === type);
-}
-
-const linkClosed: SceneEvent = { type: 'link-closed', peer: other.incarnation, how: 'closed' };
-const isGone: SceneEvent = { type: 'probe-answered', peer: other.incarnation, outcome: 'gone' };
-const vacant: SceneEvent = { type: 'view-changed', view: view(1, undefined) };
-
-function verifyPlease(epoch: number, storedEpoch: number | undefined, lane = 0): SceneEvent {
-  const stored = storedEpoch === undefined ? undefined : asEpoch(storedEpoch);
-  return { type: 'verify-please', app, publisher, lane, epoch: asEpoch(epoch), storedEpoch: stored };
-}
-
-function verifyAnswered(
-  epoch: number,
-  outcome: 'current' | 'superseded' | 'unanswered',
-  storedEpoch?: number,
-): SceneEvent {
-  const stored = storedEpoch === undefined ? undefined : asEpoch(storedEpoch);
-  return { type: 'verify-answered', app, publisher, lane: 0, epoch: asEpoch(epoch), storedEpoch: stored, outcome };
-}
 
 describe('claiming', () => {
   it('claims at once when the active is gone from the view and the link has closed', () => {
@@ -380,19 +362,15 @@ describe('verifying', () => {
 describe('leaving', () => {
   const switchover: SceneEvent = { type: 'switchover-requested', request: 'r1' };
 
-  function answer(effects: readonly PairEffect[]) {
-    return only(effects, 'answer-switchover').map(({ outcome, detail }) => `${outcome}: ${detail}`);
-  }
-
   it('refuses a switchover with a reason', () => {
-    expect(answer(passiveScene().happens(switchover))).toEqual(['refused: the active node is b']);
+    expect(answers(passiveScene().happens(switchover))).toEqual(['refused: the active node is b']);
     const scene = activeScene();
     scene.happens({ type: 'peer-status', peer: third.incarnation, inSyncApps: [] });
-    expect(answer(scene.happens(switchover))).toEqual(['refused: the passive node is not in sync: orders']);
+    expect(answers(scene.happens(switchover))).toEqual(['refused: the passive node is not in sync: orders']);
     scene.happens({ type: 'coordinator-lost' });
-    expect(answer(scene.happens(switchover))).toEqual(['refused: the coordinator cannot be reached']);
+    expect(answers(scene.happens(switchover))).toEqual(['refused: the coordinator cannot be reached']);
     scene.happens({ type: 'coordinator-back' }, { type: 'link-closed', peer: third.incarnation, how: 'closed' });
-    expect(answer(scene.happens(switchover))).toEqual(['refused: no passive node is linked']);
+    expect(answers(scene.happens(switchover))).toEqual(['refused: no passive node is linked']);
   });
 
   it('stays active when the invited node does not claim in time', () => {
@@ -400,15 +378,15 @@ describe('leaving', () => {
     expect(only(scene.happens(switchover), 'invite')).toEqual([
       { type: 'invite', peer: third.incarnation, epoch: 2, limit_ms: 2000 },
     ]);
-    expect(answer(scene.happens(switchover))).toEqual(['refused: a switchover is under way already']);
-    expect(answer(scene.passes(2000))).toEqual(['expired: no claim within 2000 ms; nothing has changed']);
+    expect(answers(scene.happens(switchover))).toEqual(['refused: a switchover is under way already']);
+    expect(answers(scene.passes(2000))).toEqual(['expired: no claim within 2000 ms; nothing has changed']);
     expect(scene.state.role).toBe('active');
   });
 
   it('is done when the invited node holds a newer epoch, also where the sink said so first', () => {
     const scene = activeScene();
     scene.happens(switchover, { type: 'publisher-superseded', app, publisher, byEpoch: asEpoch(3) });
-    expect(answer(scene.happens({ type: 'view-changed', view: view(3, third) }))).toEqual(['done: c holds epoch 3']);
+    expect(answers(scene.happens({ type: 'view-changed', view: view(3, third) }))).toEqual(['done: c holds epoch 3']);
   });
 
   it('hands over before it stops, and stops all the same when nobody takes over', () => {
