@@ -1,5 +1,4 @@
 // A snapshot store in memory, for simulated pairs and tests; several stores may share one MemoryRevisions.
-import { createHash } from 'node:crypto';
 import type { AppName, Epoch, TaskId } from '@tandem/pair';
 import {
   TandemError,
@@ -11,13 +10,14 @@ import {
 } from '@tandem/ports';
 import { instantWire, request, type Wire } from './wire.ts';
 
-const chunk_bytes = 1024 * 1024;
+const chunk_bytes = 4096;
 const answerLimit_ms = 2000;
 
 interface Kept {
   readonly info: RevisionInfo;
   readonly content: Buffer;
-  readonly sha256: string;
+  /** From here on it cannot be read. */
+  damagedFrom_bytes: number;
 }
 
 interface AppRevisions {
@@ -31,6 +31,8 @@ export class MemoryRevisions {
   readonly apps = new Map<AppName, AppRevisions>();
   /** While it answers true, the store is down. */
   isDown: () => boolean = () => false;
+  /** While it answers true, nothing can be written: what is under way fails at its next piece. */
+  isFull: () => boolean = () => false;
   /** Told of every revision as it is kept. */
   onKept: (app: AppName, revision: number) => void = () => undefined;
 
@@ -41,7 +43,7 @@ export class MemoryRevisions {
   /** Whether it is there, and undamaged. */
   isWhole(app: AppName, revision: number): boolean {
     const kept = this.apps.get(app)?.kept.get(revision);
-    return kept !== undefined && digest(kept.content) === kept.sha256;
+    return kept !== undefined && kept.damagedFrom_bytes === kept.content.length;
   }
 
   /** Another store that holds only this revision. */
@@ -53,11 +55,11 @@ export class MemoryRevisions {
     return copy;
   }
 
-  /** Changes one byte. */
-  corrupt(app: AppName, revision: number): void {
-    const content = this.apps.get(app)?.kept.get(revision)?.content;
-    if (content === undefined || content.length === 0) throw new RangeError('no such revision, or an empty one');
-    content.writeUInt8(content.readUInt8(0) ^ 0xff, 0);
+  /** As when it was cut short, or one byte is wrong: what lies before `share` (0 up to 1) of it can still be read. */
+  corrupt(app: AppName, revision: number, share = 0): void {
+    const kept = this.apps.get(app)?.kept.get(revision);
+    if (kept === undefined || kept.content.length === 0) throw new RangeError('no such revision, or an empty one');
+    kept.damagedFrom_bytes = Math.min(kept.damagedFrom_bytes, Math.floor(share * kept.content.length));
   }
 }
 
@@ -82,12 +84,19 @@ class MemorySnapshotStore implements SnapshotStore {
     const pieces: Buffer[] = [];
     for await (const piece of content) {
       pieces.push(Buffer.from(piece));
-      await this.#ask(() => undefined);
+      await this.#ask(() => {
+        this.#needsSpace();
+      });
     }
     const bytes = Buffer.concat(pieces);
     const at = positions();
     const createdAt_ms = this.#clock.wall_ms();
-    return this.#ask(() => this.#fence(head) ?? this.#keep({ ...head, positions: at, createdAt_ms }, bytes));
+    return this.#ask(() => {
+      const fenced = this.#fence(head);
+      if (fenced !== undefined) return fenced;
+      this.#needsSpace();
+      return this.#keep({ ...head, positions: at, createdAt_ms }, bytes);
+    });
   }
 
   list(app: AppName): Promise<readonly RevisionInfo[]> {
@@ -95,18 +104,20 @@ class MemorySnapshotStore implements SnapshotStore {
   }
 
   async *read(app: AppName, revision: number): AsyncGenerator<Uint8Array> {
-    const content = await this.#ask(() => {
+    const { content, damagedFrom_bytes } = await this.#ask(() => {
       const kept = this.#revisions.apps.get(app)?.kept.get(revision);
       if (kept === undefined) {
         throw new TandemError('revision-missing', `revision ${String(revision)} of app '${app}' is not in the store`);
       }
-      if (digest(kept.content) !== kept.sha256) {
+      return kept;
+    });
+    // Each piece is checked before it is handed out, as in the real stores.
+    for (let at = 0; at < content.length; at += chunk_bytes) {
+      const piece = await this.#ask(() => content.subarray(at, at + chunk_bytes));
+      if (damagedFrom_bytes < at + piece.length) {
         throw new TandemError('snapshot-corrupt', `revision ${String(revision)} of app '${app}' fails its checksum`);
       }
-      return kept.content;
-    });
-    for (let at = 0; at < content.length; at += chunk_bytes) {
-      yield await this.#ask(() => content.subarray(at, at + chunk_bytes));
+      yield piece;
     }
   }
 
@@ -152,7 +163,7 @@ class MemorySnapshotStore implements SnapshotStore {
     app.lastRevision += 1;
     const revision = app.lastRevision;
     const size_bytes = content.length;
-    app.kept.set(revision, { info: { ...info, revision, size_bytes }, content, sha256: digest(content) });
+    app.kept.set(revision, { info: { ...info, revision, size_bytes }, content, damagedFrom_bytes: size_bytes });
     this.#revisions.onKept(info.app, revision);
     return { outcome: 'stored', revision, size_bytes };
   }
@@ -167,12 +178,12 @@ class MemorySnapshotStore implements SnapshotStore {
     return request(this.#wire, reached, answerLimit_ms, unreachable);
   }
 
+  #needsSpace(): void {
+    if (this.#revisions.isFull()) throw new TandemError('store-full', 'the snapshot store has no space left');
+  }
+
   #fence(head: RevisionHead): WriteOutcome | undefined {
     const seen = this.#revisions.apps.get(head.app)?.epoch;
     return seen !== undefined && seen > head.epoch ? { outcome: 'fenced', byEpoch: seen } : undefined;
   }
-}
-
-function digest(bytes: Buffer): string {
-  return createHash('sha256').update(bytes).digest('hex');
 }

@@ -10,6 +10,9 @@ export const faultKinds = [
   'stop-at-message',
   'terminate',
   'lane-dies',
+  'lane-dies-at-message',
+  'lane-stops',
+  'lane-stops-at-message',
   'switchover',
   'coordinator-away',
   'coordinator-cut',
@@ -18,6 +21,7 @@ export const faultKinds = [
   'isolated',
   'store-away',
   'store-cut',
+  'store-full',
   'revision-damaged',
   'sinks-blocked',
   'sinks-away',
@@ -64,12 +68,12 @@ export function planFaults(random: Random, end_ms: number, only?: readonly Fault
   const theme = isThemed ? [random.pick(pool), random.pick(pool), random.pick(pool)] : pool;
   const places = isThemed && random.chance(0.5) ? [random.pick(['active', 'passive', 'a', 'b'])] : anywhere;
   const count = 1 + random.below(9);
-  let deaths = 0;
+  let laneFaults = 0;
   let at_ms = random.between(50, 1_200);
   for (let index = 0; index < count && at_ms < end_ms; index++) {
     const picked = random.pick(theme);
     // A lane that fails more often than that is not started again: that is what it says it does.
-    const kind = picked === 'lane-dies' && ++deaths > 3 ? 'link-slow' : picked;
+    const kind = picked.startsWith('lane-') && ++laneFaults > 3 ? 'link-slow' : picked;
     faults.push({
       kind,
       at_ms: Math.round(at_ms),
@@ -110,6 +114,8 @@ export function describeFault(fault: Fault): string {
       return `kill both, started again ${whole} later and after that`;
     case 'kill-at-message':
     case 'stop-at-message':
+    case 'lane-dies-at-message':
+    case 'lane-stops-at-message':
       return `${kind} ${node}: ${isAfter ? 'after' : 'before'} message ${String(messages)}, for ${whole}`;
     case 'stop':
       return `stop ${node} for ${whole}`;
@@ -123,9 +129,11 @@ export function describeFault(fault: Fault): string {
     case 'sinks-slow':
     case 'link-slow':
     case 'isolated':
+    case 'lane-stops':
       return `${kind} ${node} for ${whole}`;
     case 'coordinator-away':
     case 'store-away':
+    case 'store-full':
     case 'sinks-away':
     case 'sinks-blocked':
     case 'log-away':

@@ -17,27 +17,26 @@ export interface LaneThreadsOptions {
   onFromLane(app: string, lane: number, message: FromLane): void;
 }
 
-interface Running {
-  readonly app: string;
+export interface RunningLane {
   readonly thread: SimulatedProcess;
+  /** It ends by itself. */
   readonly die: () => void;
 }
 
 /** The lanes of one run of a node. */
 export class LaneThreads {
   readonly #options: LaneThreadsOptions;
-  readonly #running = new Set<Running>();
+  readonly #running = new Set<RunningLane>();
 
   constructor(options: LaneThreadsOptions) {
     this.#options = options;
   }
 
-  /** One of its lanes ends by itself, as when it aborts; false when none runs. */
-  kill(pick: Random): boolean {
+  /** The lane of that thread, or else any; undefined when none runs. */
+  find(pick: Random, thread?: SimulatedProcess): RunningLane | undefined {
     const running = [...this.#running];
-    if (running.length === 0) return false;
-    pick.pick(running).die();
-    return true;
+    if (running.length === 0) return undefined;
+    return running.find((lane) => lane.thread === thread) ?? pick.pick(running);
   }
 
   readonly start: NodeParts['startLane'] = (_bundle, spec, handlers): LaneHost => {
@@ -56,8 +55,7 @@ export class LaneThreads {
       this.#options.onFromLane(spec.app, spec.lane, message);
       handlers.onMessage(message);
     };
-    const running: Running = {
-      app: spec.app,
+    const running: RunningLane = {
       thread,
       die: () => {
         end();

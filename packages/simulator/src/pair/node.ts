@@ -44,7 +44,8 @@ export interface NodeWorld {
 export interface Trap {
   messages: number;
   readonly isAfter: boolean;
-  spring(): void;
+  /** `process`: whose message it is, a lane's thread or the node's own. */
+  spring(process: SimulatedProcess): void;
 }
 
 /** How long whatever watches over the process waits before it starts it again. */
@@ -210,6 +211,27 @@ export class SimulatedNode {
     });
   }
 
+  /** A lane ends by itself, as when it aborts: that whose thread it is, or any. */
+  killLane(pick: Random, thread?: SimulatedProcess): void {
+    const lane = this.#run?.threads.find(pick, thread);
+    if (lane === undefined) return;
+    this.#world.history.note(this.id, 'loses a lane');
+    lane.die();
+  }
+
+  /** A lane's thread does nothing for a while; the node's own goes on. */
+  pauseLane(for_ms: number, pick: Random, thread?: SimulatedProcess): void {
+    const run = this.#run;
+    const lane = run?.threads.find(pick, thread);
+    if (run === undefined || lane === undefined) return;
+    this.#world.history.note(this.id, `a lane is stopped for ${for_ms.toFixed(0)} ms`);
+    lane.thread.pause();
+    this.#world.time.after(for_ms, () => {
+      // A process that is stopped as a whole continues its lanes when it is continued.
+      if (run.process.state === 'running') lane.thread.resume();
+    });
+  }
+
   jump(by_ms: number): void {
     this.#wallOffset_ms += by_ms;
     this.#run?.process.jump(by_ms);
@@ -240,12 +262,12 @@ export class SimulatedNode {
         const { trap } = this;
         const isStruck = trap !== undefined && process.state === 'running' && --trap.messages <= 0;
         if (isStruck) this.trap = undefined;
-        if (isStruck && !trap.isAfter) trap.spring();
+        if (isStruck && !trap.isAfter) trap.spring(process);
         // The springing of a trap is seen in the state, which TypeScript takes for unchanged.
         const state = process.state as SimulatedProcess['state'];
         if (state === 'paused') process.after(0, action);
         else if (state === 'running') action();
-        if (isStruck && trap.isAfter) trap.spring();
+        if (isStruck && trap.isAfter) trap.spring(process);
       },
     };
   }

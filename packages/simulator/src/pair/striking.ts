@@ -21,6 +21,7 @@ export interface StrikingWorld {
 interface Outages {
   coordinator: number;
   store: number;
+  storeSpace: number;
   sinks: number;
   log: number;
   blocked: number;
@@ -30,11 +31,12 @@ export class Striking {
   readonly #world: StrikingWorld;
   readonly #random = new Random('striking');
   /** How many outages of a whole service are under way. */
-  readonly #away: Outages = { coordinator: 0, store: 0, sinks: 0, log: 0, blocked: 0 };
+  readonly #away: Outages = { coordinator: 0, store: 0, storeSpace: 0, sinks: 0, log: 0, blocked: 0 };
 
   constructor(world: StrikingWorld) {
     this.#world = world;
     world.services.revisions.isDown = () => this.#away.store > 0;
+    world.services.revisions.isFull = () => this.#away.storeSpace > 0;
   }
 
   strike(fault: Fault): void {
@@ -55,17 +57,24 @@ export class Striking {
         return;
       case 'kill-at-message':
       case 'stop-at-message':
+      case 'lane-dies-at-message':
+      case 'lane-stops-at-message':
         node.trap = {
           messages: fault.messages,
           isAfter: fault.isAfter,
-          spring: () => {
+          spring: (process) => {
             if (fault.kind === 'kill-at-message') node.kill(fault.for_ms);
-            else node.pause(fault.for_ms);
+            else if (fault.kind === 'stop-at-message') node.pause(fault.for_ms);
+            else if (fault.kind === 'lane-dies-at-message') node.killLane(this.#random, process);
+            else node.pauseLane(fault.for_ms, this.#random, process);
           },
         };
         return;
       case 'lane-dies':
-        if (node.threads?.kill(this.#random) === true) history.note(node.id, 'loses a lane');
+        node.killLane(this.#random);
+        return;
+      case 'lane-stops':
+        node.pauseLane(fault.for_ms, this.#random);
         return;
       case 'switchover':
         void this.#active()
@@ -79,6 +88,9 @@ export class Striking {
         return;
       case 'store-away':
         this.#outage('store', fault.for_ms);
+        return;
+      case 'store-full':
+        this.#outage('storeSpace', fault.for_ms);
         return;
       case 'sinks-away':
         this.#outage('sinks', fault.for_ms);
@@ -147,7 +159,7 @@ export class Striking {
       for (const service of serviceNames) for (const way of Object.values(node.ways[service])) mend(way);
     }
     for (const way of this.#world.net.ways.values()) mend(way);
-    this.#away.coordinator = this.#away.store = this.#away.sinks = this.#away.log = this.#away.blocked = 0;
+    for (const what of Object.keys(this.#away) as (keyof Outages)[]) this.#away[what] = 0;
     this.#apply();
   }
 
@@ -204,14 +216,14 @@ export class Striking {
     }
   }
 
-  /** The newest revision of an app, where there is another one. */
+  /** The newest revision of an app, where there is another one: from some byte on it cannot be read. */
   #damage(): void {
     const { services, apps, history } = this.#world;
     for (const app of apps) {
       const kept = [...(services.revisions.apps.get(app)?.kept.keys() ?? [])];
       if (kept.length < 2) continue;
       const revision = Math.max(...kept);
-      services.revisions.corrupt(app, revision);
+      services.revisions.corrupt(app, revision, this.#random.next());
       history.note('store', `revision ${String(revision)} of ${app} is damaged`);
     }
   }
