@@ -1,4 +1,5 @@
 // An app that loops, throws or uses up its memory stops its lane; the node, the other app and the outputs do not suffer.
+import fs from 'node:fs';
 import { appWhen, eventually, expectedOutputs, isInSync, isLive, Stage, type RunningNode } from './support/stage.ts';
 
 jest.setTimeout(90_000);
@@ -99,6 +100,19 @@ it.each(faults)(
     expect((await active.node()).role).toBe('passive');
   },
 );
+
+it('leaves it to the failing lane to find out where in the app it was: the node itself reads no source map', async () => {
+  const pair = 'where';
+  const read = jest.spyOn(fs, 'readFileSync');
+  const faulty = await stage.faulty('totals', 'throw');
+  const node = await stage.start(pair, 'a', { apps: [faulty], lane });
+  await appWhen(node, isLive);
+  await feedPoison(pair);
+  await failsForGood(node, /666/);
+  const files = read.mock.calls.map(([file]) => String(file));
+  read.mockRestore();
+  expect(files.filter((file) => file.startsWith(faulty.bundle.path))).toEqual([]);
+});
 
 it('does not hand over an app to a node whose own copy has failed', async () => {
   const pair = 'both-poisoned';

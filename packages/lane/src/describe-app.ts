@@ -2,7 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import { TandemError, toError } from '@tandem/ports';
 import type { AppBundle, AppDescription } from './description.ts';
-import { withSourcePlaces } from './source-places.ts';
+import { placeOf } from './source-places.ts';
 
 /** What a worker started with `mode: 'describe'` answers, once. */
 export type DescribeAnswer =
@@ -33,7 +33,7 @@ export async function describeApp(bundle: AppBundle, limit_ms = loadLimit_ms): P
       worker.once('error', (thrown: unknown) => {
         const error = errorOf(thrown);
         // What is not an error comes from nowhere.
-        refuse(`the app threw while it was loaded: ${error === thrown ? placeOf(error, bundle) : error.message}`);
+        refuse(`the app threw while it was loaded: ${error === thrown ? placeOf(error, bundle.path) : error.message}`);
       });
       worker.once('exit', (code) => {
         refuse(
@@ -55,17 +55,4 @@ export async function describeApp(bundle: AppBundle, limit_ms = loadLimit_ms): P
 export function errorOf(thrown: unknown): Error {
   const { message, stack } = (thrown ?? {}) as Partial<Error>;
   return typeof message === 'string' && typeof stack === 'string' ? (thrown as Error) : toError(thrown);
-}
-
-/** The message and the first place of the stack that is the app's own, or a package's, in one line. */
-export function placeOf(error: Pick<Error, 'message' | 'stack'>, bundle: AppBundle): string {
-  const frames = withSourcePlaces(error.stack ?? '', bundle)
-    .split('\n')
-    .filter((line) => line.trimStart().startsWith('at '));
-  const places = frames
-    .map((line) => /\(?((?:file:\/\/)?[^\s()]+:\d+:\d+)\)?$/.exec(line)?.[1] ?? 'node:')
-    .filter((found) => !/(packages|@tandem)\/(lane|streams)\/|node:|lane\.mjs/.test(found));
-  const place = places.find((found) => !found.includes('/node_modules/')) ?? places[0];
-  const message = error.message.split('\n', 1).join('');
-  return place === undefined ? message : `${message} (${place.replace(/^file:\/\//, '')})`;
 }

@@ -1,10 +1,10 @@
 // Control's end of a lane: the worker thread, its messages, and every way in which it can end.
 import { getHeapStatistics } from 'node:v8';
 import { Worker } from 'node:worker_threads';
-import { errorOf, placeOf } from './describe-app.ts';
+import { errorOf } from './describe-app.ts';
 import type { AppBundle } from './description.ts';
 import type { FailureCode, FromLane, LaneSpec, ToLane } from './messages.ts';
-import { withSourcePlaces } from './source-places.ts';
+import { placeOf } from './source-places.ts';
 
 export interface LaneHandlers {
   /** Messages in order. A worker that ends by itself, or dies, is a `failed` message, said once. */
@@ -55,13 +55,13 @@ export function startLane(
     if (over) return;
     loaded = true;
     if (message.type === 'failed' || message.type === 'closed') over = true;
-    handlers.onMessage(message.type === 'failed' ? { ...message, reason: reasonOf(message, bundle) } : message);
+    handlers.onMessage(message);
   });
   worker.on('error', (thrown: unknown) => {
     const error = errorOf(thrown) as NodeJS.ErrnoException;
     const outOfMemory = error.code === 'ERR_WORKER_OUT_OF_MEMORY';
     if (outOfMemory) fail('internal', outOfMemoryReason(spec, options.heapLimit_bytes));
-    else fail(loaded ? 'internal' : 'app-load', placeOf(error, bundle));
+    else fail(loaded ? 'internal' : 'app-load', placeOf(error, bundle.path));
   });
   worker.on('exit', (code) => {
     fail('internal', `the lane's thread ended by itself (exit code ${String(code)})`);
@@ -86,11 +86,6 @@ export function startLane(
     },
     terminate,
   };
-}
-
-/** The reason of a failed lane with the app's own files and lines. */
-function reasonOf({ code, reason }: Extract<FromLane, { type: 'failed' }>, bundle: AppBundle): string {
-  return code === 'app-threw' ? placeOf({ message: reason, stack: reason }, bundle) : withSourcePlaces(reason, bundle);
 }
 
 function outOfMemoryReason({ app, lane }: LaneSpec, heapLimit_bytes: number | undefined): string {

@@ -1,5 +1,6 @@
 // What runs in a lane's worker thread: picks the app out of its module, then describes it or runs it.
 import { getHeapStatistics } from 'node:v8';
+import { fileURLToPath } from 'node:url';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { TandemError, toError, type LaneAdapter } from '@tandem/ports';
 import { compileApp, TopologyError } from '@tandem/streams';
@@ -8,6 +9,7 @@ import { type DescribeAnswer } from './describe-app.ts';
 import { LaneFailure } from './failure.ts';
 import { Lane } from './lane.ts';
 import type { FromLane, LaneSpec, ToLane } from './messages.ts';
+import { placeOf, withSourcePlaces } from './source-places.ts';
 import { systemClock } from './system-clock.ts';
 
 /** What a bundle's entry hands over: everything in the app's module, and the adapters bundled with it. */
@@ -41,12 +43,22 @@ function describe({ exported, exportName }: WorkerParts): DescribeAnswer {
   }
 }
 
+/** Why a lane failed, with the app's own files and lines. */
+function reasonOf({ code, reason }: Extract<FromLane, { type: 'failed' }>): string {
+  const bundlePath = fileURLToPath(import.meta.url);
+  return code === 'app-threw'
+    ? placeOf({ message: reason, stack: reason }, bundlePath)
+    : withSourcePlaces(reason, bundlePath);
+}
+
 function runLane({ exported, exportName, adapters }: WorkerParts, spec: LaneSpec, port: MessagePort): void {
   const lane = new Lane(spec, {
     clock: systemClock,
     channel: {
       post: (message: FromLane, transfer = []) => {
-        port.postMessage(message, [...transfer]);
+        port.postMessage(message.type === 'failed' ? { ...message, reason: reasonOf(message) } : message, [
+          ...transfer,
+        ]);
         // Both are last words: the thread ends once nothing is left open.
         if (message.type === 'closed' || message.type === 'failed') port.unref();
       },

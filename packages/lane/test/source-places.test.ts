@@ -7,13 +7,13 @@ import { sourceMapFile, withSourcePlaces } from '../src/source-places.ts';
 
 describe('places of an app', () => {
   let folder: string;
-  let bundle: { path: string; hash: string };
+  let bundlePath: string;
   let address: string;
 
   beforeEach(() => {
     folder = mkdtempSync(path.join(tmpdir(), 'tandem-places-'));
-    bundle = { path: path.join(folder, 'out', 'lane.mjs'), hash: '' };
-    address = pathToFileURL(bundle.path).href;
+    bundlePath = path.join(folder, 'out', 'lane.mjs');
+    address = pathToFileURL(bundlePath).href;
   });
 
   afterEach(() => {
@@ -22,9 +22,9 @@ describe('places of an app', () => {
 
   function writeMap(text: string): void {
     // Beside a bundle that nobody reads here.
-    bundle = { path: path.join(folder, 'lane.mjs'), hash: '' };
-    address = pathToFileURL(bundle.path).href;
-    writeFileSync(sourceMapFile(bundle.path), text);
+    bundlePath = path.join(folder, 'lane.mjs');
+    address = pathToFileURL(bundlePath).href;
+    writeFileSync(sourceMapFile(bundlePath), text);
   }
 
   /** Line 1, column 1 of the bundle comes from line 3, column 5 of src/app.ts. */
@@ -34,21 +34,21 @@ describe('places of an app', () => {
     writeMap(map);
     const stack = `Error: no\n    at f (${address}:1:1)\n    at node:internal/x:1:1\n    at ${address}:1:9`;
     const file = path.join(folder, 'src/app.ts');
-    expect(withSourcePlaces(stack, bundle)).toBe(
+    expect(withSourcePlaces(stack, bundlePath)).toBe(
       `Error: no\n    at f (${file}:3:5)\n    at node:internal/x:1:1\n    at ${file}:3:5`,
     );
   });
 
   it('stay as they are without a map, or with one that cannot be read', () => {
     const stack = `Error: no\n    at ${address}:1:1`;
-    expect(withSourcePlaces(stack, bundle)).toBe(stack);
+    expect(withSourcePlaces(stack, bundlePath)).toBe(stack);
     writeMap('{');
-    expect(withSourcePlaces(`at ${address}:1:1`, bundle)).toBe(`at ${address}:1:1`);
+    expect(withSourcePlaces(`at ${address}:1:1`, bundlePath)).toBe(`at ${address}:1:1`);
   });
 
   it('are left alone in other files', () => {
     writeMap(map);
-    expect(withSourcePlaces('at /elsewhere/lane.mjs:1:1', bundle)).toBe('at /elsewhere/lane.mjs:1:1');
-    expect(withSourcePlaces(`read ${address} in vain`, bundle)).toBe(`read ${address} in vain`);
+    expect(withSourcePlaces('at /elsewhere/lane.mjs:1:1', bundlePath)).toBe('at /elsewhere/lane.mjs:1:1');
+    expect(withSourcePlaces(`read ${address} in vain`, bundlePath)).toBe(`read ${address} in vain`);
   });
 });

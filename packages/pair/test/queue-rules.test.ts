@@ -114,6 +114,19 @@ describe('a slice', () => {
     queue.endInput(asPosition(1));
     expect(sliceOf(queue)).toMatchObject({ from: 1, to: 2, count: 1 });
   });
+
+  it('keeps an input that is half applied, whatever is told, also where others lay before', () => {
+    const queue = queueAt(0);
+    input(queue, 3);
+    queue.trim(asPosition(1));
+    // In the same memory again: where its position will be there is that of the first input.
+    input(queue);
+    append(queue);
+    queue.trim(asPosition(2));
+    expect(queue.count).toBe(1);
+    queue.endInput(asPosition(2));
+    expect(sliceOf(queue)).toMatchObject({ from: 2, to: 3, count: 1 });
+  });
 });
 
 describe('positions', () => {
@@ -291,5 +304,20 @@ describe('memory', () => {
     queue.endInput(queue.end);
     expect(valuesOf(queue)).toEqual(['v', 'after']);
     expect(sliceOf(queue).first.segment.used).toBe(38 + own_bytes + 5);
+  });
+
+  it('that an input which is taken back had needed is kept for others', () => {
+    const queue = queueAt(0);
+    input(queue);
+    const needed = (): readonly Buffer[] => {
+      for (let index = 0; index < 3; index++) append(queue, Buffer.from(value));
+      const memory: Buffer[] = [];
+      for (let one = sliceOf(queue).first.segment.next; one !== undefined; one = one.next) memory.push(one.bytes);
+      return memory;
+    };
+    const before = needed();
+    expect(before).toHaveLength(3);
+    queue.undoInput();
+    expect(needed().filter((memory) => before.includes(memory))).toHaveLength(3);
   });
 });

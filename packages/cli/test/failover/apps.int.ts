@@ -123,6 +123,7 @@ onEachStack((stack) => {
           const { reason } = await stage.app(id, 'moody');
           expect(reason).toContain(`no mood for number ${n.toString()}`);
           expect(reason).toContain(`partition ${String(bad.partition)}`);
+          expect(reason).toMatch(/support\/apps\.ts:\d+:\d+/);
           expect(reason).toContain(String(bad.offset));
           expect((await stage.node(id)).troubles.join()).toContain('moody');
         }
