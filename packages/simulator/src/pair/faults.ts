@@ -64,7 +64,7 @@ export function planFaults(random: Random, end_ms: number, only?: readonly Fault
   const faults: Fault[] = [];
   // Half of the seeds have a theme: a few kinds that meet again and again, often at the same node.
   const isThemed = random.chance(0.5);
-  const pool = kinds.flatMap((kind) => (kind === 'isolated' ? [kind, kind, kind] : [kind]));
+  const pool = kinds.flatMap((kind) => (kind === 'isolated' ? [kind, kind, kind, kind, kind] : [kind]));
   const theme = isThemed ? [random.pick(pool), random.pick(pool), random.pick(pool)] : pool;
   const places = isThemed && random.chance(0.5) ? [random.pick(['active', 'passive', 'a', 'b'])] : anywhere;
   const count = 1 + random.below(9);
