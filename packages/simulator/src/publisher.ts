@@ -1,6 +1,6 @@
 // A sink system in memory, for simulated pairs: one MemorySinks is the service, with logs, fences and published
 // positions; each MemoryPublisher is a client. Requests and answers each take a moment of the given clock.
-import type { Epoch, Position, Positions, TaskId } from '@tandem/pair';
+import type { AppName, Epoch, Position, Positions, TaskId } from '@tandem/pair';
 import {
   TandemError,
   type Clock,
@@ -48,6 +48,14 @@ export interface Written {
   readonly record: MemoryRecord;
 }
 
+/** A publishing that took place. */
+export interface Published {
+  readonly app: AppName;
+  /** All of its publisher, whether they got anything or not. */
+  readonly sinks: readonly string[];
+  readonly moves: readonly { readonly task: TaskId; readonly to: Position }[];
+}
+
 /** A batch as it is sent: what the queue's bytes become later does not matter any more. */
 interface Sent {
   readonly moves: readonly { readonly task: TaskId; readonly from: Position; readonly to: Position }[];
@@ -80,6 +88,8 @@ export class MemorySinks {
   isCut = false;
   /** Told of every output as it is written, after the positions have moved. */
   onWritten: (written: Written) => void = () => undefined;
+  /** Told of every publishing that took place, after its outputs. */
+  onPublished: (published: Published) => void = () => undefined;
   /** Told of every opening that takes place. */
   onOpened: (scope: PublisherScope, epoch: Epoch) => void = () => undefined;
   readonly #fencesBy: 'epoch' | 'opening';
@@ -253,7 +263,11 @@ export class MemoryPublisher implements Publisher {
     const sent = this.#encode(batch);
     const outcome = await this.#request(() => {
       const published = this.#system.publish(this.#scope, held.epoch, held.opening, sent);
-      if (published.outcome === 'published') this.#append(sent);
+      if (published.outcome === 'published') {
+        this.#append(sent);
+        const sinks = this.#logs.map(({ sink }) => sink);
+        this.#system.onPublished({ app: this.#scope.app, sinks, moves: sent.moves });
+      }
       return published;
     }, loses).catch((thrown: unknown) => this.#resolve(sent, held, thrown as Lost));
     if (outcome.outcome === 'published') for (const { task, to } of sent.moves) this.#at.set(task, to);

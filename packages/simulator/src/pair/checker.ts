@@ -1,7 +1,7 @@
 // Finds what must not happen, from what is written, said and kept alone. The letters are those of pair/SPEC.md.
 import type { Epoch, TaskId } from '@tandem/pair';
 import type { FromLane } from '@tandem/lane';
-import type { Written } from '../publisher.ts';
+import type { Published, Written } from '../publisher.ts';
 import type { History } from './history.ts';
 import type { ExpectedOutput, Reference } from './reference.ts';
 
@@ -34,6 +34,8 @@ export class Checker {
   readonly #opened = new Map<string, Epoch>();
   /** By app and lane, the newest epoch that a sink without a fence has had anything from. */
   readonly #sent = new Map<string, Epoch>();
+  /** By epoch, the run of a node that says it holds it. */
+  readonly #holders = new Map<Epoch, string>();
   readonly #queueLimit_bytes: number;
   #lastEpoch = 0;
 
@@ -98,6 +100,38 @@ export class Checker {
   onOpened({ app, lane }: Written['scope'], epoch: Epoch): void {
     const name = `${app}/${String(lane)}`;
     if ((this.#opened.get(name) ?? 0) < epoch) this.#opened.set(name, epoch);
+  }
+
+  /** S1: what a node says when it begins to take over. `run`: of its process. */
+  onHolding(run: string, epoch: Epoch): void {
+    const holder = this.#holders.get(epoch);
+    if (holder !== undefined) this.violate('S1', `epoch ${String(epoch)} is held by ${run}, and was by ${holder}`);
+    for (const [before, one] of this.#holders) {
+      if (one === run && before > epoch)
+        this.violate('S1', `${run} goes from epoch ${String(before)} to ${String(epoch)}`);
+    }
+    this.#holders.set(epoch, run);
+  }
+
+  /** S5: what counts as published ends between two inputs, and everything before is there. */
+  onPublished({ app, sinks, moves }: Published, hasFence: boolean): void {
+    const reference = this.#references.get(app);
+    if (reference === undefined) return;
+    for (const { task, to } of moves) {
+      for (const sink of sinks) {
+        const outputs = reference.of(sink, task);
+        const { count } = this.#progress(app, sink, task);
+        const [last, next] = [outputs[count - 1], outputs[count]];
+        const where = `${task} counts as published up to ${String(to)}, and ${sink}`;
+        if (next !== undefined && next.position < to) {
+          this.violate('S5', `${where} has not the whole of the input at ${String(next.position)}`);
+        }
+        // Without a fence more may have arrived than anybody knows of.
+        if (hasFence && last !== undefined && last.position >= to) {
+          this.violate('S5', `${where} has an output of the input at ${String(last.position)}`);
+        }
+      }
+    }
   }
 
   /** S6. */

@@ -61,6 +61,7 @@ export async function examine(
       net: new Net(new Map([['a', goodWay(0.03)]])),
       services,
       apps: () => [app],
+      onHolding: checker.onHolding.bind(checker),
       onDiverged: () => undefined,
       onFromLane: () => undefined,
       onCrash: (_node, error) => {

@@ -8,7 +8,7 @@ import {
   type NodeParts,
 } from '@tandem/control';
 import type { FromLane, LaneSpec, LaneStatus } from '@tandem/lane';
-import type { NodeId } from '@tandem/pair';
+import type { Epoch, NodeId } from '@tandem/pair';
 import { toError, type Clock, type LaneAdapter } from '@tandem/ports';
 import { compileApp, type App } from '@tandem/streams';
 import { UnfencedMemoryPublisher } from '../unfenced-publisher.ts';
@@ -34,6 +34,8 @@ export interface NodeWorld {
   /** As they run on a node with that flaw. */
   apps(flaw: Flaw): readonly App[];
   onFromLane(app: string, lane: number, message: FromLane): void;
+  /** A run of a node says that it holds an epoch. */
+  onHolding(run: string, epoch: Epoch): void;
   /** A node has found that its state is not the active's. */
   onDiverged(node: NodeId): void;
   /** Our own mistake: an exception that would end the process. */
@@ -317,9 +319,11 @@ export class SimulatedNode {
 
   #log(process: SimulatedProcess): NodeLog {
     const { history } = this.#world;
+    const run = `${this.id}, run ${String(this.#runs)}`;
     const say = (fields: Readonly<Record<string, unknown>>, message: string): void => {
       if (process.state === 'dead') return;
       history.note(this.id, message, fields);
+      if (fields['role'] === 'promoting') this.#world.onHolding(run, fields['epoch'] as Epoch);
       if (divergence.test(message)) this.#world.onDiverged(this.id);
     };
     return { debug: say, info: say, warn: say, error: say };

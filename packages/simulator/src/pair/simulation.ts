@@ -59,6 +59,12 @@ class Simulation {
     this.#services.sinks.onWritten = (written) => {
       this.#checker.onWritten(written);
     };
+    this.#services.sinks.onPublished = (published) => {
+      this.#checker.onPublished(published, true);
+    };
+    this.#services.endpointPositions.onPublished = (published) => {
+      this.#checker.onPublished(published, false);
+    };
     this.#services.sinks.onOpened = (scope, epoch) => {
       this.#checker.onOpened(scope, epoch);
     };
@@ -83,6 +89,7 @@ class Simulation {
         const isCaused = this.#scenario.faults.some(({ kind }) => kind === 'state-diverges');
         if (!isCaused) this.#checker.violate('digest', `${node} finds that its state differs, and it does not`);
       },
+      onHolding: this.#checker.onHolding.bind(this.#checker),
       onFromLane: this.#checker.onFromLane.bind(this.#checker),
       onCrash: (node: NodeId, error: Error) => {
         this.#checker.violate('crash', `${node}: ${error.stack ?? error.message}`);

@@ -20,6 +20,16 @@ const processor = 'lane/src/processor.ts';
 
 export const mistakes: readonly Mistake[] = [
   {
+    name: 'grants a claim whatever epoch it expects',
+    changes: [
+      { file: 'simulator/src/coordinator.ts', find: '    if (this.#epoch !== expected) return false;\n', replace: '' },
+    ],
+  },
+  {
+    name: 'ends a batch in the midst of an input',
+    changes: [{ file: 'pair/src/queue.ts', find: 'if (position !== input) {', replace: 'if (input !== -1) {' }],
+  },
+  {
     name: 'trims the output at the published position too',
     changes: [{ file: 'pair/src/queue.ts', find: '>= to) return;', replace: '> to) return;' }],
   },
