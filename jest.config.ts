@@ -30,6 +30,8 @@ const folders = ['packages/*', 'apps/*', 'demo', 'bench', 'chaos'];
 const report = process.env['TANDEM_TEST_REPORT'];
 
 const config: Config = {
+  // What takes a second on one machine takes many on a slower one that has other things to do.
+  testTimeout: 30_000,
   reporters: ['default', ...(report === undefined ? [] : ['<rootDir>/.ci/reporter.cjs'])],
   projects: [
     { ...base, displayName: 'unit', testMatch: folders.map((folder) => `<rootDir>/${folder}/test/**/*.test.ts`) },

@@ -168,9 +168,12 @@ export class Checker {
     return undefined;
   }
 
-  get outputs(): number {
+  /** Outputs of this app that have come, or of all. */
+  outputs(app?: string): number {
     let sum = 0;
-    for (const { count } of this.#written.values()) sum += count;
+    for (const [name, { count }] of this.#written) {
+      if (app === undefined || name.startsWith(`${app} `)) sum += count;
+    }
     return sum;
   }
 

@@ -28,6 +28,9 @@ export interface SimulationResult {
 
 /** Once nothing is wrong any more, everything is published and the pair in step within this time (L1). */
 const recovery_ms = 8_000;
+/** And outputs that are due come at all, from the end of what kept them on. */
+const stall_ms = 3_000;
+const stallLook_ms = 100;
 const look_ms = 5;
 
 export async function simulate(scenario: Scenario): Promise<SimulationResult> {
@@ -122,6 +125,7 @@ class Simulation {
       });
     }
     this.#feed();
+    for (const app of this.#references.keys()) this.#watchForStalls(app);
     await this.#time.runUntil(faultsEnd_ms);
     this.#history.note('calm', 'nothing is wrong from now on');
     this.#striking.heal();
@@ -135,10 +139,34 @@ class Simulation {
       violations: this.#checker.violations,
       history: this.#history,
       inputs: this.#inputs,
-      outputs: this.#checker.outputs,
+      outputs: this.#checker.outputs(),
       repeated: this.#checker.repeated,
       epochs: this.#services.coordination.view().epoch ?? 0,
     };
+  }
+
+  /** L1: every stall has to be explained by something that is wrong at the time. */
+  #watchForStalls(app: string): void {
+    const tasks = tasksOf(this.#scenario);
+    let outputs = 0;
+    let well_ms = 0;
+    const look = (): void => {
+      const now_ms = this.#time.now_ms();
+      const before = outputs;
+      outputs = this.#checker.outputs(app);
+      const missing = this.#checker.missing(app, tasks);
+      const isHalted = this.#references.get(app)?.isBroken === true;
+      if (isHalted || missing === undefined || outputs > before || this.#striking.isUnderWay) well_ms = now_ms;
+      if (now_ms - well_ms > stall_ms) {
+        this.#checker.violate(
+          'L1',
+          `nothing explains why no output has come for ${String(stall_ms)} ms: ${missing ?? ''}`,
+        );
+        return;
+      }
+      this.#time.after(stallLook_ms, look);
+    };
+    look();
   }
 
   /** Bursts of inputs until the faults end. */

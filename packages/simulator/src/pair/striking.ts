@@ -30,6 +30,8 @@ interface Outages {
 export class Striking {
   readonly #world: StrikingWorld;
   readonly #random = new Random('striking');
+  /** All that has struck so far is over by then. */
+  #over_ms = 0;
   /** How many outages of a whole service are under way. */
   readonly #away: Outages = { coordinator: 0, store: 0, storeSpace: 0, sinks: 0, log: 0, blocked: 0 };
 
@@ -39,7 +41,14 @@ export class Striking {
     world.services.revisions.isFull = () => this.#away.storeSpace > 0;
   }
 
+  /** Whether something is wrong, or about to be, that may keep outputs from coming. */
+  get isUnderWay(): boolean {
+    const { nodes, time } = this.#world;
+    return time.now_ms() < this.#over_ms || nodes.some((node) => node.trap !== undefined || !node.isRunning);
+  }
+
   strike(fault: Fault): void {
+    this.#lasts(fault);
     const { nodes, history, time } = this.#world;
     const node = this.#nodeOf(fault);
     switch (fault.kind) {
@@ -63,6 +72,7 @@ export class Striking {
           messages: fault.messages,
           isAfter: fault.isAfter,
           spring: (process) => {
+            this.#lasts(fault);
             if (fault.kind === 'kill-at-message') node.kill(fault.for_ms);
             else if (fault.kind === 'stop-at-message') node.pause(fault.for_ms);
             else if (fault.kind === 'lane-dies-at-message') node.killLane(this.#random, process);
@@ -160,7 +170,13 @@ export class Striking {
     }
     for (const way of this.#world.net.ways.values()) mend(way);
     for (const what of Object.keys(this.#away) as (keyof Outages)[]) this.#away[what] = 0;
+    this.#over_ms = 0;
     this.#apply();
+  }
+
+  /** From now on. Both nodes killed are started one after the other, and isolation ends with a session. */
+  #lasts({ for_ms }: Fault): void {
+    this.#over_ms = Math.max(this.#over_ms, this.#world.time.now_ms() + for_ms * 2 + 600);
   }
 
   #active(): SimulatedNode | undefined {
