@@ -43,12 +43,16 @@ function describe({ exported, exportName }: WorkerParts): DescribeAnswer {
   }
 }
 
-/** Why a lane failed, with the app's own files and lines. */
-function reasonOf({ code, reason }: Extract<FromLane, { type: 'failed' }>): string {
+/** Why a lane failed is said with the app's own files and lines. */
+function withPlaces(message: FromLane): FromLane {
+  if (message.type !== 'failed') return message;
+  const { code, reason } = message;
   const bundlePath = fileURLToPath(import.meta.url);
-  return code === 'app-threw'
-    ? placeOf({ message: reason, stack: reason }, bundlePath)
-    : withSourcePlaces(reason, bundlePath);
+  const places =
+    code === 'app-threw'
+      ? placeOf({ message: reason, stack: reason }, bundlePath)
+      : withSourcePlaces(reason, bundlePath);
+  return { ...message, reason: places };
 }
 
 function runLane({ exported, exportName, adapters }: WorkerParts, spec: LaneSpec, port: MessagePort): void {
@@ -56,9 +60,7 @@ function runLane({ exported, exportName, adapters }: WorkerParts, spec: LaneSpec
     clock: systemClock,
     channel: {
       post: (message: FromLane, transfer = []) => {
-        port.postMessage(message.type === 'failed' ? { ...message, reason: reasonOf(message) } : message, [
-          ...transfer,
-        ]);
+        port.postMessage(withPlaces(message), [...transfer]);
         // Both are last words: the thread ends once nothing is left open.
         if (message.type === 'closed' || message.type === 'failed') port.unref();
       },
