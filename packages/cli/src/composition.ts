@@ -29,29 +29,49 @@ export interface LoadedApp {
 export async function loadApps(configuration: Configuration, folder: string): Promise<readonly LoadedApp[]> {
   const apps: LoadedApp[] = [];
   const mistakes: string[] = [];
-  for (const [index, app] of configuration.apps.entries()) {
-    try {
-      const bundle = await bundleApp({
-        module: app.module,
-        ...(app.exportName !== undefined && { exportName: app.exportName }),
-        adapters: laneModules(app),
-        outDir: path.join(folder, String(index)),
-      });
-      const description = await describeApp(bundle);
-      mistakes.push(...bindingMistakes(configuration, index, description));
-      const twin = apps.find((other) => other.description.app === description.app);
-      if (twin !== undefined) {
-        const text = `is named '${description.app}', like another one of this pair. Give each app a name of its own`;
-        mistakes.push(configuration.mistake(['apps', index], text));
-      }
-      apps.push({ configuration: app, bundle, description });
-    } catch (error) {
+  for (const [index, outcome] of (await loadEach(configuration.apps, folder)).entries()) {
+    if (outcome.status === 'rejected') {
+      const error: unknown = outcome.reason;
       if (!(error instanceof TandemError) || error.blame !== 'user') throw error;
       mistakes.push(configuration.mistake(['apps', index, 'module'], error.message));
+      continue;
     }
+    const app = outcome.value;
+    mistakes.push(...bindingMistakes(configuration, index, app.description));
+    if (apps.some((other) => other.description.app === app.description.app)) {
+      const text = `is named '${app.description.app}', like another one of this pair. Give each app a name of its own`;
+      mistakes.push(configuration.mistake(['apps', index], text));
+    }
+    apps.push(app);
   }
   if (mistakes.length > 0) throw new TandemError('app', mistakes.join('\n'), { blame: 'user' });
   return apps;
+}
+
+/** Bundled one after the other, as bundling asks for; each is described while the next one is bundled. */
+async function loadEach(
+  apps: readonly AppConfiguration[],
+  folder: string,
+): Promise<readonly PromiseSettledResult<LoadedApp>[]> {
+  const loading: Promise<LoadedApp>[] = [];
+  for (const [index, app] of apps.entries()) {
+    const bundling = bundleApp({
+      module: app.module,
+      ...(app.exportName !== undefined && { exportName: app.exportName }),
+      adapters: laneModules(app),
+      outDir: path.join(folder, String(index)),
+    });
+    const described = bundling.then((bundle) => describe(app, bundle));
+    // Whoever waits for all of them sees the failure, once the last is bundled.
+    described.catch(() => undefined);
+    loading.push(described);
+    await Promise.allSettled([bundling]);
+  }
+  return await Promise.allSettled(loading);
+}
+
+async function describe(configuration: AppConfiguration, bundle: AppBundle): Promise<LoadedApp> {
+  return { configuration, bundle, description: await describeApp(bundle) };
 }
 
 /** By adapter name, the modules that are bundled into the app's lanes. */

@@ -1,7 +1,18 @@
 // Compresses snapshots in a thread of its own at low priority: on a busy machine the lanes go first. Node's thread pool
-// cannot do that: its threads have the priority of the process, and up to four of them compete with the lanes.
+// cannot do that: its threads have the priority of the process, and up to four of them compete with the lanes. A small
+// snapshot takes less than the start of a thread, and goes to the pool.
 import { TandemError } from '@tandem/ports';
+import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
+import { gzip } from 'node:zlib';
+
+const inPool = promisify(gzip);
+
+/** Bytes of one snapshot that the pool takes: one or two milliseconds of work. */
+const small_bytes = 128 * 1024;
+
+/** Three times as quick as 6, a tenth larger. */
+const level = 1;
 
 /**
  * How much nicer than the process: about a tenth of a core's time where everything else is busy, so that a snapshot
@@ -9,7 +20,7 @@ import { Worker } from 'node:worker_threads';
  */
 const nicer = 10;
 
-/** A string, so that it runs whichever way this file was bundled. Level 1: three times as quick as 6, a tenth larger. */
+/** A string, so that it runs whichever way this file was bundled. */
 const source = `
 const { readlinkSync } = require('node:fs');
 const { getPriority, setPriority } = require('node:os');
@@ -21,7 +32,7 @@ try {
 } catch {}
 parentPort.on('message', (piece) => {
   // A copy: what zlib returns may be part of a pool, which cannot be handed over.
-  const compressed = new Uint8Array(gzipSync(piece, { level: 1 }));
+  const compressed = new Uint8Array(gzipSync(piece, { level: ${level.toString()} }));
   parentPort.postMessage(compressed, [compressed.buffer]);
 });`;
 
@@ -30,7 +41,28 @@ interface Waiter {
   readonly reject: (reason: Error) => void;
 }
 
+/** One per snapshot. */
 export class Compressor {
+  #thread: CompressorThread | undefined;
+  #taken_bytes = 0;
+  #closed = false;
+
+  /** One gzip member per piece. Takes the piece away from the caller. @throws TandemError `compression-ended`. */
+  async compress(piece: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+    if (this.#closed) throw ended();
+    this.#taken_bytes += piece.byteLength;
+    if (this.#taken_bytes <= small_bytes) return await inPool(piece, { level });
+    this.#thread ??= new CompressorThread();
+    return await this.#thread.compress(piece);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#thread?.close();
+  }
+}
+
+class CompressorThread {
   readonly #worker = new Worker(source, { eval: true, name: 'compressor' });
   readonly #waiting: Waiter[] = [];
   #ended: Error | undefined;
@@ -49,7 +81,6 @@ export class Compressor {
     });
   }
 
-  /** One gzip member per piece, in the order of the calls. Takes the piece away from the caller. */
   compress(piece: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
     return new Promise((resolve, reject) => {
@@ -63,9 +94,11 @@ export class Compressor {
   }
 
   #end(cause: unknown): void {
-    this.#ended ??= new TandemError('compression-ended', 'the snapshot was given up: its compression has ended', {
-      cause,
-    });
+    this.#ended ??= ended(cause);
     for (const { reject } of this.#waiting.splice(0)) reject(this.#ended);
   }
+}
+
+function ended(cause?: unknown): TandemError {
+  return new TandemError('compression-ended', 'the snapshot was given up: its compression has ended', { cause });
 }

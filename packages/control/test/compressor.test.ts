@@ -35,8 +35,13 @@ describe('a compressor', () => {
   });
 
   onLinux('leaves the processor to the other threads (Linux only: no other system can set that)', async () => {
-    await compressor.compress(piece('a'));
+    await compressor.compress(piece('a'.repeat(200_000)));
     expect(Math.max(...niceness())).toBe(Math.min(19, getPriority() + 10));
+  });
+
+  onLinux('starts no thread for a small snapshot (Linux only: it is known by its priority)', async () => {
+    await Promise.all(['a', 'b'.repeat(100_000), 'c'].map((text) => compressor.compress(piece(text))));
+    expect(Math.max(...niceness())).toBe(getPriority());
   });
 
   it('refuses what was asked of it, and what will be, when it is closed', async () => {

@@ -53,7 +53,7 @@ const guarded = {
 
 /**
  * Bundles in two steps: the app with its own packages, where clocks and randomness are replaced, then that with the
- * lane and the adapters. The hash is of the code alone.
+ * lane and the adapters. The hash is of the code alone. One at a time: esbuild's process ends with it.
  * @throws TandemError (user) `app-module-missing`, `app-build` naming file and line.
  */
 export async function bundleApp(options: BundleOptions): Promise<AppBundle> {

@@ -25,10 +25,10 @@ async function write(name: string, code: string): Promise<string> {
   return file;
 }
 
-function bundle(module: string, exportName?: string): Promise<AppBundle> {
+function bundle(module: string, exportName?: string, adapters: readonly string[] = []): Promise<AppBundle> {
   return bundleApp({
     module,
-    adapters: [],
+    adapters,
     outDir: path.join(folder, 'out'),
     ...(exportName !== undefined && { exportName }),
   });
@@ -253,6 +253,14 @@ describe('refuses, in one line,', () => {
     const built = await bundle(await write('app.ts', app({ module: `import { now } from 'clock'; now();` })));
     expect((await refused(describeApp(built))).message).toContain('ctx.now');
   });
+});
+
+it('starts without what fetch is made of', async () => {
+  // moduleLoadList is in no declaration: names of Node's own modules that are loaded.
+  const loaded = `(process as unknown as { moduleLoadList: string[] }).moduleLoadList.filter((name) => /undici/.test(name))`;
+  const file = await write('app.ts', app({ module: `throw new Error(JSON.stringify(${loaded}));` }));
+  const { message } = await refused(bundle(file, undefined, ['@tandem/postgres/lane']).then(describeApp));
+  expect(message).toContain('[]');
 });
 
 it('leaves dates alone that are given', async () => {
