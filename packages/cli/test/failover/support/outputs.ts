@@ -68,7 +68,7 @@ export class Outputs {
 
   async #expectLog(log: string, wanted: readonly (readonly Output[])[], limit_ms: number): Promise<number> {
     const due = wanted.reduce((sum, outputs) => sum + outputs.length, 0);
-    const settled = await until({ limit_ms, pause_ms: 20 }, async () => {
+    const settled = await until({ limit_ms, pause_ms: 50 }, async () => {
       // Where ends count markers too, the last outputs may still be to come.
       const enough = (await this.#options.logEnd(log)) >= due;
       return enough && (await this.#differenceIn(log, wanted)) === undefined ? true : undefined;

@@ -11,6 +11,10 @@ import { binding, outputLog, partitions, type StagedApp } from './staged-apps.ts
 import { surround, type Holder, type OwnServers, type StackName, type Surroundings } from './stacks.ts';
 
 const root = path.resolve(__dirname, '../../../../..');
+
+/** Between questions that take seconds to come true: asked more often they would take what the nodes need for it. */
+const patient_ms = 100;
+
 export interface StageOptions {
   /** Default: everything in PostgreSQL. */
   readonly stack?: StackName;
@@ -150,7 +154,7 @@ export class Stage {
   async ready(limit_ms = 60_000): Promise<string> {
     let why = 'nothing was asked';
     try {
-      return await waitFor('every node is ready', { limit_ms, pause_ms: 20 }, async () => {
+      return await waitFor('every node is ready', { limit_ms, pause_ms: patient_ms }, async () => {
         this.#refuseDead();
         const living = this.living;
         const answers = await Promise.all(living.map((id) => this.#readiness(id)));
@@ -246,7 +250,7 @@ export class Stage {
   async moreOutputs(count: number, app = 'tally', limit_ms = 20_000): Promise<void> {
     const log = outputLog(app, 'counts');
     const from = await this.logEnd(log);
-    await waitFor(`${count.toString()} more outputs are in ${log}`, { limit_ms }, async () =>
+    await waitFor(`${count.toString()} more outputs are in ${log}`, { limit_ms, pause_ms: 25 }, async () =>
       (await this.logEnd(log)) >= from + count ? true : undefined,
     );
   }
@@ -305,7 +309,7 @@ export class Stage {
       apps: this.apps.map(({ name }) => `${name} in-sync ${id === active ? 'live' : 'closed'}`),
     }));
     let told: unknown;
-    await until({ limit_ms: 15_000, pause_ms: 50 }, async () => {
+    await until({ limit_ms: 15_000, pause_ms: patient_ms }, async () => {
       told = await Promise.all(expected.map(({ id }) => this.#told(id, id === active)));
       return isDeepStrictEqual(told, expected) ? true : undefined;
     });
