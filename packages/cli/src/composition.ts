@@ -29,7 +29,8 @@ export interface LoadedApp {
 export async function loadApps(configuration: Configuration, folder: string): Promise<readonly LoadedApp[]> {
   const apps: LoadedApp[] = [];
   const mistakes: string[] = [];
-  for (const [index, outcome] of (await loadEach(configuration.apps, folder)).entries()) {
+  const loading = configuration.apps.map((app, index) => loadApp(app, path.join(folder, String(index))));
+  for (const [index, outcome] of (await Promise.allSettled(loading)).entries()) {
     if (outcome.status === 'rejected') {
       const error: unknown = outcome.reason;
       if (!(error instanceof TandemError) || error.blame !== 'user') throw error;
@@ -48,30 +49,14 @@ export async function loadApps(configuration: Configuration, folder: string): Pr
   return apps;
 }
 
-/** Bundled one after the other, as bundling asks for; each is described while the next one is bundled. */
-async function loadEach(
-  apps: readonly AppConfiguration[],
-  folder: string,
-): Promise<readonly PromiseSettledResult<LoadedApp>[]> {
-  const loading: Promise<LoadedApp>[] = [];
-  for (const [index, app] of apps.entries()) {
-    const bundling = bundleApp({
-      module: app.module,
-      ...(app.exportName !== undefined && { exportName: app.exportName }),
-      adapters: laneModules(app),
-      outDir: path.join(folder, String(index)),
-    });
-    const described = bundling.then((bundle) => describe(app, bundle));
-    // Whoever waits for all of them sees the failure, once the last is bundled.
-    described.catch(() => undefined);
-    loading.push(described);
-    await Promise.allSettled([bundling]);
-  }
-  return await Promise.allSettled(loading);
-}
-
-async function describe(configuration: AppConfiguration, bundle: AppBundle): Promise<LoadedApp> {
-  return { configuration, bundle, description: await describeApp(bundle) };
+async function loadApp(app: AppConfiguration, folder: string): Promise<LoadedApp> {
+  const bundle = await bundleApp({
+    module: app.module,
+    ...(app.exportName !== undefined && { exportName: app.exportName }),
+    adapters: laneModules(app),
+    outDir: folder,
+  });
+  return { configuration: app, bundle, description: await describeApp(bundle) };
 }
 
 /** By adapter name, the modules that are bundled into the app's lanes. */

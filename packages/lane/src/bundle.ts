@@ -53,11 +53,12 @@ const guarded = {
 
 /**
  * Bundles in two steps: the app with its own packages, where clocks and randomness are replaced, then that with the
- * lane and the adapters. The hash is of the code alone. One at a time: esbuild's process ends with it.
+ * lane and the adapters. The hash is of the code alone.
  * @throws TandemError (user) `app-module-missing`, `app-build` naming file and line.
  */
 export async function bundleApp(options: BundleOptions): Promise<AppBundle> {
   await checkModule(options.module);
+  underWay++;
   try {
     const outside = await outsidePackages(options);
     const bundlePath = path.join(options.outDir, 'lane.mjs');
@@ -74,9 +75,13 @@ export async function bundleApp(options: BundleOptions): Promise<AppBundle> {
   } catch (error) {
     throw asBuildError(error, options.module);
   } finally {
-    await esbuild.stop();
+    underWay--;
+    if (underWay === 0) await esbuild.stop();
   }
 }
+
+/** Bundles being made: esbuild's process serves all of them, and ends with the last. */
+let underWay = 0;
 
 async function build(options: BundleOptions, outside: OutsidePackages): Promise<BuiltBundle> {
   const app = await bundleAppAlone(options, outside);

@@ -255,6 +255,13 @@ describe('refuses, in one line,', () => {
   });
 });
 
+it('goes on while the bundle of another app is given up', async () => {
+  const wrong = await write('wrong/app.ts', 'const = 1;');
+  const right = await write('right/app.ts', app());
+  const [given, made] = await Promise.allSettled([bundle(wrong), bundle(right)]);
+  expect([given.status, made]).toEqual(['rejected', { status: 'fulfilled', value: await bundle(right) }]);
+});
+
 it('starts without what fetch is made of', async () => {
   // moduleLoadList is in no declaration: names of Node's own modules that are loaded.
   const loaded = `(process as unknown as { moduleLoadList: string[] }).moduleLoadList.filter((name) => /undici/.test(name))`;
